@@ -9,8 +9,11 @@ import dev.penstock.cli.command.IntakeCommand;
 import dev.penstock.cli.command.ListCommand;
 import dev.penstock.cli.command.ModelsCommand;
 import dev.penstock.cli.command.NodesCommand;
+import dev.penstock.cli.command.PauseCommand;
+import dev.penstock.cli.command.PausesCommand;
 import dev.penstock.cli.command.PenstockCommand;
 import dev.penstock.cli.command.PullCommand;
+import dev.penstock.cli.command.ResumeCommand;
 import dev.penstock.cli.command.RouteCommand;
 import dev.penstock.cli.command.SubmitCommand;
 import dev.penstock.cli.command.WatchCommand;
@@ -51,6 +54,9 @@ public final class Client {
                 .addSubcommand(new DlqCommand(terminal))
                 .addSubcommand(new IntakeCommand(terminal))
                 .addSubcommand(new NodesCommand(terminal))
+                .addSubcommand(new PauseCommand(terminal))
+                .addSubcommand(new ResumeCommand(terminal))
+                .addSubcommand(new PausesCommand(terminal))
                 .addSubcommand(new ModelsCommand(terminal))
                 .addSubcommand(new PullCommand(terminal))
                 .addSubcommand(new RouteCommand(terminal))

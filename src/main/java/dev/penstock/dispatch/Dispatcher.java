@@ -18,6 +18,7 @@ import dev.penstock.route.match.Rules;
 import dev.penstock.schedule.Scheduler;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.IntakeMode;
+import dev.penstock.wire.record.Pauses;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.inject.Singleton;
@@ -203,6 +204,14 @@ public class Dispatcher {
         return context.scheduler().isOpen();
     }
 
+    /**
+     * Returns whether any node takes jobs now, and the topic is not paused. Otherwise the intake takes no further records
+     * of the topic.
+     */
+    public boolean isOpen(String topic) {
+        return context.scheduler().isOpen(topic);
+    }
+
     /** Returns how many jobs the nodes that are up take from this replica. */
     public int capacity() {
         return nodes.capacity();
@@ -220,6 +229,11 @@ public class Dispatcher {
         return context.scheduler().slotsLeft(topic);
     }
 
+    /** Returns what an operator has paused. */
+    public Pauses pauses() {
+        return nodes.pauses();
+    }
+
     /** Returns the reason for each node that is down, by the node's name. */
     public Map<String, String> nodesDown() {
         return nodes.down();
@@ -227,7 +241,7 @@ public class Dispatcher {
 
     /**
      * Returns the reasons why jobs wait. They cover jobs in flight in this replica that do not run, and jobs that this
-     * replica deferred because their nodes are down.
+     * replica deferred because their nodes are down or paused, or their topic is paused.
      */
     public Map<Waiting.Code, WaitingJobs> waits() {
         return waits.now();

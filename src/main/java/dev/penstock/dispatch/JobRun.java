@@ -100,6 +100,11 @@ final class JobRun {
         excused = List.copyOf(firstAttempts);
     }
 
+    /** Returns whether this run has made an attempt. */
+    boolean hasStarted() {
+        return firstAttempt() > 0;
+    }
+
     private int firstAttempt() {
         Execution running = execution;
         return running == null ? 0 : running.firstAttempt();
@@ -112,7 +117,7 @@ final class JobRun {
 
     /** Returns the last attempt of this run; 0 if it made none. */
     private int lastAttemptHere() {
-        return firstAttempt() > 0 ? lastAttempt() : 0;
+        return hasStarted() ? lastAttempt() : 0;
     }
 
     /**
@@ -274,13 +279,17 @@ final class JobRun {
     private void defer(Admission.Cause cause, Duration left) throws InterruptedException {
         Delay delay = Delay.of(cause, delivery.deferredSince(), context.clock().instant())
                 .within(left);
-        Deferral waiting = new Deferral(
-                delay, cause == Admission.Cause.NODES_DOWN ? Waiting.Code.NODE_DOWN : Waiting.Code.SLOT, routeKey);
+        Waiting.Code why = switch (cause) {
+            case NODES_DOWN -> Waiting.Code.NODE_DOWN;
+            case TOPIC_PAUSED -> Waiting.Code.PAUSED;
+            case NODES_FULL -> Waiting.Code.SLOT;
+        };
+        Deferral waiting = new Deferral(delay, why, routeKey);
         deferral = waiting;
         Execution ended = execution;
         delivery.defer(
                 waiting,
-                firstAttempt() > 0 ? lastAttempt() : delivery.handedBack(),
+                hasStarted() ? lastAttempt() : delivery.handedBack(),
                 ended == null ? delivery.failures() : ended.failures());
     }
 

@@ -3,7 +3,6 @@ package dev.penstock.dispatch;
 import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.Waiting;
-import dev.penstock.route.RouteKey;
 import java.time.Clock;
 import java.time.Instant;
 import java.util.Collections;
@@ -14,7 +13,7 @@ import java.util.Map;
 
 /**
  * Reports why jobs wait. It covers jobs in flight that do not run, and jobs that this replica deferred because their
- * nodes are down. Thread-safe.
+ * nodes are down or paused, or because their topic is paused. Thread-safe.
  */
 final class WaitReport {
     private static final int REMEMBERED = 10_000;
@@ -31,7 +30,7 @@ final class WaitReport {
         }
     });
 
-    private record Deferred(JobId id, RouteKey routeKey, Instant due) {}
+    private record Deferred(JobId id, Waits.Subject subject, Waiting.Code why, Instant due) {}
 
     WaitReport(Waits waits, RunsInFlight runs, Clock clock) {
         this.waits = waits;
@@ -44,15 +43,16 @@ final class WaitReport {
         deferredHere.remove(job.place());
     }
 
-    /** Remembers the job of a run that ended with a deferral because the job's nodes are down. */
+    /** Remembers the job of a run that ended with a deferral because its nodes are down, or its topic is paused. */
     void ended(JobRun run) {
         Deferral deferral = run.deferral();
-        if (deferral != null && deferral.why() == Waiting.Code.NODE_DOWN && deferral.routeKey() != null) {
+        if (deferral != null && Waits.ENDS_EARLY.contains(deferral.why()) && deferral.routeKey() != null) {
             deferredHere.put(
                     run.taken().place(),
                     new Deferred(
                             run.taken().job().id(),
-                            deferral.routeKey(),
+                            new Waits.Subject(run.taken().place().topic(), deferral.routeKey()),
+                            deferral.why(),
                             clock.instant().plus(deferral.delay().length())));
         }
     }
@@ -60,24 +60,27 @@ final class WaitReport {
     /** Returns the waiting jobs by the reason of their wait. */
     Map<Waiting.Code, WaitingJobs> now() {
         Map<Waiting.Code, WaitingJobs> groups = new EnumMap<>(Waiting.Code.class);
-        Map<RouteKey, Waiting> reasons = new HashMap<>();
+        Map<Waits.Subject, Waiting> reasons = new HashMap<>();
         for (JobRun each : runs.waiting()) {
-            count(groups, each.taken().job().id(), reason(reasons, each.routeKey()));
+            // a pause of the topic does not hold a job that has started
+            String topic = each.hasStarted() ? null : each.taken().place().topic();
+            count(groups, each.taken().job().id(), reason(reasons, new Waits.Subject(topic, each.routeKey())));
         }
         Instant now = clock.instant();
         synchronized (deferredHere) {
             deferredHere
                     .values()
-                    .removeIf(deferred -> !deferred.due().isAfter(now) || waits.mayGoOn(deferred.routeKey()));
+                    .removeIf(deferred ->
+                            !deferred.due().isAfter(now) || waits.mayGoOn(deferred.why(), deferred.subject()));
             deferredHere
                     .values()
-                    .forEach(deferred -> count(groups, deferred.id(), reason(reasons, deferred.routeKey())));
+                    .forEach(deferred -> count(groups, deferred.id(), reason(reasons, deferred.subject())));
         }
         return groups;
     }
 
-    private Waiting reason(Map<RouteKey, Waiting> known, RouteKey routeKey) {
-        return known.computeIfAbsent(routeKey, asked -> waits.of(asked, clock.instant()));
+    private Waiting reason(Map<Waits.Subject, Waiting> known, Waits.Subject subject) {
+        return known.computeIfAbsent(subject, asked -> waits.of(asked, clock.instant()));
     }
 
     private static void count(Map<Waiting.Code, WaitingJobs> groups, JobId id, Waiting waiting) {

@@ -15,14 +15,18 @@ import dev.penstock.route.match.Decision;
 import dev.penstock.route.match.Rules;
 import dev.penstock.schedule.Routes;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.record.Pauses;
 import jakarta.inject.Singleton;
 import java.time.Clock;
 import java.time.Instant;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Finds out why a job waits. Any replica can answer for any job: the answer follows from the job's records and from
@@ -35,6 +39,16 @@ public class Waits {
     private static final String BY_PROMPT =
             "it waits for a node; its routing rule depends on the prompt, which the ledger does not have. POST /v1/route with the job shows the rule and the nodes";
     private static final int MOST_LISTED = 5;
+
+    /** The reasons for a deferral that can end before the deferred job is due. */
+    static final Set<Waiting.Code> ENDS_EARLY = EnumSet.of(Waiting.Code.NODE_DOWN, Waiting.Code.PAUSED);
+
+    /**
+     * What decides why a job waits.
+     *
+     * @param topic the topic whose pause holds the job; null if no pause of a topic does
+     */
+    public record Subject(@Nullable String topic, RouteKey routeKey) {}
 
     private final Nodes nodes;
     private final Routes routes;
@@ -63,8 +77,24 @@ public class Waits {
         if (deferred == null && state.status() != JobState.Status.QUEUED) {
             return Optional.empty();
         }
-        Waiting forNodes = forNodes(row.id(), record, state.createdAt());
-        return Optional.of(deferred == null ? forNodes : deferred(deferred, forNodes));
+        Pauses.Pause pause = pauseOf(record.stamp().place().topic());
+        Waiting waiting =
+                pause == null ? forNodes(row.id(), record, state.createdAt()) : paused(pause, state.createdAt());
+        return Optional.of(deferred == null ? waiting : deferred(deferred, waiting));
+    }
+
+    private Pauses.@Nullable Pause pauseOf(@Nullable String topic) {
+        return topic == null
+                ? null
+                : nodes.pauses().find(Pauses.Kind.TOPIC, topic).orElse(null);
+    }
+
+    private static Waiting paused(Pauses.Pause pause, Instant since) {
+        return new Waiting(
+                Waiting.Code.PAUSED,
+                "%s: penstock resume %s %s"
+                        .formatted(pause.words(), pause.kind().wireName(), pause.name()),
+                since.isAfter(pause.since()) ? since : pause.since());
     }
 
     private Waiting forNodes(JobId id, Submission record, Instant since) {
@@ -84,7 +114,7 @@ public class Waits {
                         : new Waiting(Waiting.Code.SLOT, BY_PROMPT, since));
     }
 
-    private static Waiting deferred(Submissions.DeferredRecord record, Waiting forNodes) {
+    private static Waiting deferred(Submissions.DeferredRecord record, Waiting now) {
         Instant due = Instant.ofEpochMilli(record.dueMillis());
         Instant since = Instant.ofEpochMilli(record.stamp().millis());
         return switch (record.why()) {
@@ -100,33 +130,60 @@ public class Waits {
                         "another record has the same id: this one is checked again at " + due,
                         since);
             case NODE_DOWN, MODEL_UNKNOWN, NODE_LOADING ->
-                forNodes.code() == Waiting.Code.SLOT
+                now.code() == Waiting.Code.SLOT
                         ? new Waiting(
                                 Waiting.Code.DEFERRED,
-                                "it was deferred as its nodes were down; a node is up again, and it comes back now",
+                                "it was deferred as its nodes were down or paused; a node takes jobs again, and it comes back now",
                                 since)
+                        : untilThen(now, due);
+            case PAUSED ->
+                now.code() == Waiting.Code.PAUSED
+                        ? untilThen(now, due)
                         : new Waiting(
-                                forNodes.code(),
-                                forNodes.message() + "; deferred until then, and checked again at " + due,
-                                forNodes.since());
+                                Waiting.Code.DEFERRED,
+                                "it was deferred as its topic was paused; the topic is resumed, and it comes back now",
+                                since);
             case SLOT, DEFERRED, NO_NODE ->
-                new Waiting(
-                        Waiting.Code.DEFERRED,
-                        "it made room for jobs of other nodes and comes back at %s; %s"
-                                .formatted(due, forNodes.message()),
-                        since);
+                now.code() == Waiting.Code.PAUSED
+                        ? untilThen(now, due)
+                        : new Waiting(
+                                Waiting.Code.DEFERRED,
+                                "it made room for jobs of other nodes and comes back at %s; %s"
+                                        .formatted(due, now.message()),
+                                since);
         };
     }
 
+    private static Waiting untilThen(Waiting now, Instant due) {
+        return new Waiting(
+                now.code(), now.message() + "; deferred until then, and checked again at " + due, now.since());
+    }
+
     /**
-     * Returns whether jobs with this route key can stop waiting for a node that is down: a node is up, or no node can
-     * ever serve them.
+     * Returns whether a deferred job can run before it is due.
+     *
+     * <ul>
+     *   <li>It was deferred because its nodes were down or paused, and a node takes jobs again, or no node can ever serve
+     *       it.
+     *   <li>It was deferred because its topic was paused, and the topic is resumed.
+     * </ul>
+     *
+     * @param why why it was deferred
      */
-    public boolean mayGoOn(RouteKey key) {
+    public boolean mayGoOn(Waiting.Code why, Subject job) {
+        return switch (why) {
+            case NODE_DOWN -> mayGoOn(job.routeKey());
+            case PAUSED -> pauseOf(job.topic()) == null;
+            case SLOT, NODE_LOADING, MODEL_UNKNOWN, DEFERRED, QUARANTINED, DUPLICATE, NO_NODE -> false;
+        };
+    }
+
+    /** Returns whether a node takes jobs with this route key, or no node can ever serve them. */
+    boolean mayGoOn(RouteKey key) {
         return switch (routes.of(key)) {
             case Router.Route.Nowhere _ -> true;
-            case Router.Route.To to -> anyUp(to);
-            case Router.Route.AfterFetch fetch -> anyUp(fetch);
+            case Router.Route.To to -> anyTakesJobs(to);
+            case Router.Route.AfterFetch fetch -> anyTakesJobs(fetch);
         };
     }
 
@@ -135,13 +192,23 @@ public class Waits {
         return nodes.version();
     }
 
-    private boolean anyUp(Router.Route route) {
-        return nodesOf(route).anyMatch(node -> node.health().state() == Node.State.UP);
+    private boolean anyTakesJobs(Router.Route route) {
+        return nodesOf(route).anyMatch(Node::takesJobs);
     }
 
     /** Returns a warning if there is no node at all; otherwise empty. */
     public Optional<String> noNode() {
         return nodes.all().isEmpty() ? Optional.of(NONE) : Optional.empty();
+    }
+
+    /**
+     * Returns why a job does not run.
+     *
+     * @param since the time when the job arrived
+     */
+    Waiting of(Subject job, Instant since) {
+        Pauses.Pause pause = pauseOf(job.topic());
+        return pause == null ? of(job.routeKey(), since) : paused(pause, since);
     }
 
     /**
@@ -166,13 +233,13 @@ public class Waits {
     }
 
     private Waiting fetching(Router.Route.AfterFetch route, Instant since) {
-        return anyUp(route)
+        return anyTakesJobs(route)
                 ? new Waiting(
                         Waiting.Code.NODE_LOADING,
                         "no node has the model yet: it is fetched by "
                                 + route.nodes().getFirst().node(),
                         since)
-                : down(nodesOf(route).toList(), since);
+                : closed(nodesOf(route).toList(), since);
     }
 
     private Waiting at(Router.Route route, Instant since) {
@@ -188,7 +255,7 @@ public class Waits {
         }
         List<Node> loading = in(route, Node.State.LOADING);
         return loading.isEmpty()
-                ? down(nodesOf(route).toList(), since)
+                ? closed(nodesOf(route).toList(), since)
                 : new Waiting(
                         Waiting.Code.NODE_LOADING,
                         joined(loading, node -> "%s is loading: %s".formatted(node.name(), why(node))),
@@ -199,6 +266,25 @@ public class Waits {
         return node.requests().areTrials()
                 ? "%s failed its last jobs, and one job at a time tries it".formatted(node.name())
                 : "%s has %d of %d in use".formatted(node.name(), node.inFlight(), node.limitNow());
+    }
+
+    /** Returns the reason if each of these nodes is down or paused. */
+    private static Waiting closed(List<Node> nodes, Instant since) {
+        List<Pauses.Pause> pauses =
+                nodes.stream().flatMap(node -> node.pause().stream()).distinct().toList();
+        if (pauses.isEmpty()) {
+            return down(nodes, since);
+        }
+        Instant latest = Stream.concat(Stream.of(since), pauses.stream().map(Pauses.Pause::since))
+                .max(Instant::compareTo)
+                .orElse(since);
+        List<Node> down = nodes.stream().filter(node -> node.pause().isEmpty()).toList();
+        String paused =
+                pauses.stream().limit(MOST_LISTED).map(Pauses.Pause::words).collect(Collectors.joining("; "));
+        return new Waiting(
+                Waiting.Code.PAUSED,
+                down.isEmpty() ? paused : paused + "; " + down(down, since).message(),
+                latest);
     }
 
     private static Waiting down(List<Node> down, Instant since) {
@@ -246,7 +332,9 @@ public class Waits {
     }
 
     private List<Node> in(Router.Route route, Node.State state) {
-        return nodesOf(route).filter(node -> node.health().state() == state).toList();
+        return nodesOf(route)
+                .filter(node -> node.pause().isEmpty() && node.health().state() == state)
+                .toList();
     }
 
     private static Instant later(Instant since, List<Node> nodes) {

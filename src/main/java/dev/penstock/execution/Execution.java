@@ -14,6 +14,7 @@ import dev.penstock.settings.Placing;
 import dev.penstock.settings.Settings;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -40,6 +41,11 @@ public final class Execution {
     private @Nullable Long queuedMillis;
     /** The failure of the last attempt; null if there is none. */
     private @Nullable JobFailure last;
+
+    /** Predicts whether the job meets its deadline; null if the job has none, or ends only when its deadline is over. */
+    private final @Nullable DeadlineForecast forecast;
+    /** The outcome of a job that cannot meet its deadline any more; null if nothing predicts that. */
+    private @Nullable JobEvent tooLate;
 
     private volatile boolean waiting = true;
 
@@ -97,6 +103,7 @@ public final class Execution {
             transcript.recover(work.published());
         }
         limits = new TimeLimits(job, work.firstStarted());
+        forecast = job.deadline() != null && context.settings().refuseEarly() ? new DeadlineForecast(job) : null;
         lastAttempt = work.lastAttempt();
         outcomeAttempt = work.outcomeAttempt();
     }
@@ -144,7 +151,7 @@ public final class Execution {
                     return new Result.Deferred(cause, left());
                 }
                 case Admission.TimedOut() -> {
-                    return withoutAttempt(limits.over(null, last));
+                    return withoutAttempt(tooLate == null ? limits.over(null, last) : tooLate);
                 }
                 case Admission.Granted(Node.Slot slot, String model) -> {
                     switch (attempt(slot, model)) {
@@ -169,7 +176,34 @@ public final class Execution {
 
     private Admission await() throws InterruptedException {
         try (var _ = signal.wakeBy(entry::stop)) {
-            return entry.await(plan.avoid(), left());
+            if (forecast == null || limits.firstStarted() != null) {
+                return entry.await(plan.avoid(), left());
+            }
+            return await(forecast);
+        }
+    }
+
+    /** Waits only as long as the job can meet its deadline. A job that has started is not ended early. */
+    private Admission await(DeadlineForecast forecast) throws InterruptedException {
+        while (true) {
+            Duration left = left();
+            List<DeadlineForecast.Candidate> candidates = entry.candidates().stream()
+                    .map(node -> new DeadlineForecast.Candidate(
+                            node.health().state() == Node.State.UP,
+                            node.requests().speed()))
+                    .toList();
+            switch (forecast.advise(candidates, left)) {
+                case DeadlineForecast.Advice.TooLate late -> {
+                    tooLate = left.isPositive() ? forecast.tooLate(late, left, now()) : null;
+                    return new Admission.TimedOut();
+                }
+                case DeadlineForecast.Advice.Wait(Duration atMost) -> {
+                    Admission admission = entry.await(plan.avoid(), left.isPositive() ? atMost : left);
+                    if (!(admission instanceof Admission.TimedOut) || !left().isPositive()) {
+                        return admission;
+                    }
+                }
+            }
         }
     }
 

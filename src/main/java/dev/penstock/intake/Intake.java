@@ -243,6 +243,12 @@ public final class Intake {
         RecordGuard.warnings().forEach((reader, words) -> standing.put("warning.records." + reader, words));
         dispatcher.nodesDown().forEach((node, why) -> standing.put("warning.node." + node, why));
         waits.noNode().ifPresent(words -> standing.put("warning.nodes", words));
+        dispatcher
+                .pauses()
+                .all()
+                .forEach(pause -> standing.put(
+                        "paused.%s.%s".formatted(pause.kind().wireName(), pause.name()),
+                        pause.since().toString()));
         dispatcher.waits().forEach((code, group) -> standing.put("waiting." + code.wireName(), group.words()));
         watch.warnings().forEach((about, words) -> standing.put("warning." + about, words));
         for (Source source : sources) {

@@ -80,7 +80,16 @@ public sealed interface JobEvent {
         }
     }
 
-    record Expired(@Nullable Execution execution, Map<String, String> metadata) implements JobEvent {
+    /** @param early why the job ended before its deadline; null if its deadline is over */
+    record Expired(
+            @Nullable Execution execution,
+            Map<String, String> metadata,
+            @Nullable JobFailure early) implements JobEvent {
+        /** Creates the outcome of a job whose deadline is over. */
+        public Expired(@Nullable Execution execution, Map<String, String> metadata) {
+            this(execution, metadata, null);
+        }
+
         @Override
         public EventMark.Kind kind() {
             return EventMark.Kind.EXPIRED;

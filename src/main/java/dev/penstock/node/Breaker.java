@@ -1,5 +1,7 @@
 package dev.penstock.node;
 
+import dev.penstock.settings.Settings;
+
 /**
  * The circuit breaker of one node. It stops the jobs for a node that answers its probes but fails or hangs its jobs, and
  * lets one job through in each interval to find out whether the node works again. Each value is one state. An event
@@ -19,6 +21,14 @@ sealed interface Breaker {
      * @param halfOpenMillis the time from the opening to the first job that tries the node, and between such jobs
      */
     record Rules(int window, double failureRate, int minimum, long halfOpenMillis) {
+        static Rules of(Settings.Breaker settings) {
+            return new Rules(
+                    settings.window(),
+                    settings.failureRate(),
+                    settings.minimum(),
+                    Math.max(1, settings.halfOpenAfter().toMillis()));
+        }
+
         public Rules {
             if (window < 1 || window > Outcomes.MOST || minimum < 1 || minimum > window) {
                 throw new IllegalArgumentException("window %d, minimum %d".formatted(window, minimum));

@@ -1,6 +1,7 @@
 package dev.penstock.node;
 
 import dev.penstock.job.PromptSize;
+import dev.penstock.node.signals.OtherWork;
 
 /**
  * The work of one node, and its rates, both learnt from this replica's own requests. A prompt waits from the start of
@@ -20,7 +21,9 @@ final class LearntRates {
     /* Sums over all requests; the weight of each request shrinks with every later one. */
     private double promptTokens;
     private double promptMillis;
+    private double prompts;
     private double answerTokens;
+    private double answers;
     private double answerSeconds;
     private double chars;
     private double charsTokens;
@@ -46,6 +49,7 @@ final class LearntRates {
     void spoke(double tokens, long nowMillis) {
         // the node has worked on the waiting prompts since the last first token
         promptTokens = promptTokens * KEPT + tokens;
+        prompts = prompts * KEPT + 1;
         promptMillis = promptMillis * KEPT + Math.max(0, nowMillis - busySinceMillis);
         gone(tokens, nowMillis);
     }
@@ -61,6 +65,7 @@ final class LearntRates {
     void answered(long tokens, double seconds) {
         if (tokens > 1 && seconds > 0) {
             answerTokens = answerTokens * KEPT + (tokens - 1);
+            answers = answers * KEPT + 1;
             answerSeconds = answerSeconds * KEPT + seconds;
         }
     }
@@ -83,8 +88,24 @@ final class LearntRates {
         return answerSeconds > 0 ? answerTokens / answerSeconds : Double.NaN;
     }
 
-    /** Returns the node's present work. */
-    NodeLoad load() {
-        return new NodeLoad(waitingTokens, prefillTokensPerSecond(), charsPerToken());
+    /** Returns the mean tokens of an answer; NaN before the first answer. */
+    double meanAnswerTokens() {
+        return answers > 0 ? 1 + answerTokens / answers : Double.NaN;
+    }
+
+    /**
+     * Returns the node's present work.
+     *
+     * @param others the work of other clients. It counts in prompts of the mean size of this replica's prompts; without
+     *     any, nothing is known of their size
+     */
+    NodeLoad load(OtherWork others) {
+        double meanPromptTokens = prompts > 0 ? promptTokens / prompts : 0;
+        return new NodeLoad(
+                waitingTokens,
+                prefillTokensPerSecond(),
+                charsPerToken(),
+                others.tokens(meanPromptTokens),
+                others.isNearlyFull());
     }
 }

@@ -14,6 +14,7 @@ import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.ModelName;
+import dev.penstock.wire.record.Pauses;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
@@ -21,6 +22,8 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -45,6 +48,9 @@ public final class Node {
     private volatile long heardMillis;
 
     private final Instant addedAt;
+
+    /** The pause of this node or of its pool; null if there is none. */
+    private volatile Pauses.@Nullable Pause pause;
 
     /** The last message about a server of another kind than the backend that was logged. */
     private volatile @Nullable String warned;
@@ -106,19 +112,11 @@ public final class Node {
         NodeSlots slots = new NodeSlots(
                 settings.name(),
                 settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight()),
-                rules(service.breaker()));
+                Breaker.Rules.of(service.breaker()));
         requests = new RequestsInFlight(settings, slots, pace, clock, later, onSlotFreed);
         upstream.onUsedUp(requests::usedUp);
         addedAt = clock.instant();
         history = new HealthHistory(addedAt);
-    }
-
-    private static Breaker.Rules rules(Settings.Breaker breaker) {
-        return new Breaker.Rules(
-                breaker.window(),
-                breaker.failureRate(),
-                breaker.minimum(),
-                Math.max(1, breaker.halfOpenAfter().toMillis()));
     }
 
     public NodeSettings settings() {
@@ -188,17 +186,29 @@ public final class Node {
         return requests.limit();
     }
 
-    /**
-     * Returns the number of requests that the node may have now. It is below the limit for a while after the node
-     * refused requests for load, and while its breaker is not closed.
-     */
+    /** Returns the limit now. It is lower after the node refused requests for load, and while its breaker is not closed. */
     public int limitNow() {
         return requests.limitNow();
     }
 
     /** Returns whether a request may begin here now. */
     public synchronized boolean hasRoom() {
-        return history.latest().state() == State.UP && requests.mayGrow();
+        return takesJobs() && requests.mayGrow();
+    }
+
+    /** Returns whether the node is up and not paused. */
+    public boolean takesJobs() {
+        return pause == null && health().state() == State.UP;
+    }
+
+    /** Returns the pause of this node or of its pool; empty if there is none. */
+    public Optional<Pauses.Pause> pause() {
+        return Optional.ofNullable(pause);
+    }
+
+    /** Pauses or resumes the node: while it is paused, no new request begins, and its running requests continue. */
+    void obey(Pauses pauses) {
+        pause = pauses.ofNode(name(), settings.pool()).orElse(null);
     }
 
     /**
@@ -356,6 +366,14 @@ public final class Node {
     private boolean hasNow(String model) throws InterruptedException {
         probe();
         return health().models().stream().anyMatch(known -> ModelName.same(known.id(), model));
+    }
+
+    /** Applies what the server says of the models in its memory. */
+    void loaded(Set<String> names) {
+        Health now = health();
+        if (now.state() == State.UP) {
+            become(State.UP, ServedModels.loaded(now.models(), names), now.lastError());
+        }
     }
 
     /** Drains the node: from now on, no new request begins at it. */

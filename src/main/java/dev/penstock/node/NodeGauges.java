@@ -1,9 +1,12 @@
 package dev.penstock.node;
 
+import dev.penstock.wire.record.Pauses;
 import io.micrometer.core.instrument.FunctionCounter;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.Meter;
 import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.MultiGauge;
+import io.micrometer.core.instrument.Tags;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -12,9 +15,11 @@ import java.util.TreeMap;
 final class NodeGauges {
     private final MeterRegistry meters;
     private final Map<String, List<Meter>> gauges = new TreeMap<>();
+    private final MultiGauge paused;
 
     NodeGauges(MeterRegistry meters) {
         this.meters = meters;
+        paused = MultiGauge.builder("penstock.paused").register(meters);
     }
 
     void add(Node node) {
@@ -46,6 +51,15 @@ final class NodeGauges {
                                         requests -> requests.load().seconds())
                                 .tag("node", node.name())
                                 .register(meters)));
+    }
+
+    void paused(Pauses now) {
+        paused.register(
+                now.all().stream()
+                        .map(pause ->
+                                MultiGauge.Row.of(Tags.of("kind", pause.kind().wireName(), "name", pause.name()), 1))
+                        .toList(),
+                true);
     }
 
     void remove(String name) {

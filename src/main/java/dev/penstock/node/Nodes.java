@@ -12,6 +12,7 @@ import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.Reason;
+import dev.penstock.wire.record.Pauses;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.vertx.core.Vertx;
@@ -71,6 +72,9 @@ public class Nodes {
      */
     private final Map<String, CompletableFuture<?>> ends = new TreeMap<>();
 
+    /** What is paused. The nodes follow it; the schedule follows the paused topics. */
+    private volatile Pauses pauses = Pauses.NONE;
+
     private Map<String, NodeSettings> added = Map.of();
     private Replicas replicas = Replicas.ALONE;
 
@@ -111,15 +115,35 @@ public class Nodes {
     }
 
     /** Returns whether any node takes jobs now. */
-    public boolean anyUp() {
-        return nodes.values().stream().anyMatch(node -> node.health().state() == Node.State.UP);
+    public boolean anyTakesJobs() {
+        return nodes.values().stream().anyMatch(Node::takesJobs);
+    }
+
+    /** Returns what is paused: topics, pools and nodes. */
+    public Pauses pauses() {
+        return pauses;
+    }
+
+    /** Sets what is paused. A change changes the {@link #version}. */
+    void pause(Pauses now) {
+        synchronized (this) {
+            if (now.equals(pauses)) {
+                return;
+            }
+            LOG.infof("paused: %s", now.all().isEmpty() ? "nothing" : now);
+            pauses = now;
+            nodes.values().forEach(node -> node.obey(now));
+            gauges.paused(now);
+            version.incrementAndGet();
+        }
+        nodes.keySet().forEach(this::callListeners);
     }
 
     /** Returns how many requests the nodes that are up take from this replica at once. */
     public int capacity() {
         long capacity = 0;
         for (Node node : nodes.values()) {
-            capacity += node.health().state() == Node.State.UP ? Math.max(1, node.limitNow()) : 0;
+            capacity += node.takesJobs() ? Math.max(1, node.limitNow()) : 0;
         }
         return (int) Math.min(Integer.MAX_VALUE, capacity);
     }
@@ -164,8 +188,8 @@ public class Nodes {
     }
 
     /**
-     * Returns a number that grows when a node is added or removed, or when a node's state or models change. Changes of
-     * slots, and probes that find no change, do not affect it.
+     * Returns a number that grows when a node is added or removed, when a node's state or models change, or when
+     * something is paused or resumed. Changes of slots, and probes that find no change, do not affect it.
      */
     public long version() {
         return version.get();
@@ -254,6 +278,7 @@ public class Nodes {
         Node node =
                 new Node(wanted, settings, upstream, media, clock, () -> slotFreed(name), () -> changed(name), timer());
         node.share(replicas);
+        node.obey(pauses);
         nodes.put(name, node);
         changed(name);
         gauges.add(node);

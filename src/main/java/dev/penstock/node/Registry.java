@@ -11,20 +11,27 @@ import dev.penstock.settings.read.AddedNode;
 import dev.penstock.settings.topic.SettingsFeed;
 import dev.penstock.settings.topic.SettingsLog;
 import dev.penstock.wire.Reason;
+import dev.penstock.wire.record.Pauses;
 import dev.penstock.wire.record.SettingsVersion;
 import jakarta.inject.Singleton;
 import java.net.URI;
+import java.time.Clock;
 import java.time.Duration;
+import java.time.temporal.ChronoUnit;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.Function;
+import java.util.function.UnaryOperator;
 import org.apache.kafka.common.KafkaException;
 import org.jboss.logging.Logger;
 
 /**
- * Adds and removes nodes at run time. It writes the changes to the settings log, from which every replica reads them.
+ * Adds and removes nodes at run time, and pauses topics, pools and nodes. It writes the changes to the settings log, from
+ * which every replica reads them.
  */
 @Singleton
 public class Registry {
@@ -35,12 +42,14 @@ public class Registry {
     private final SettingsFeed feed;
     private final Settings settings;
     private final SettingsLog log;
+    private final Clock clock;
 
-    public Registry(Nodes nodes, SettingsFeed feed, SettingsLog log, Settings settings) {
+    public Registry(Nodes nodes, SettingsFeed feed, SettingsLog log, Settings settings, Clock clock) {
         this.nodes = nodes;
         this.feed = feed;
         this.settings = settings;
         this.log = log;
+        this.clock = clock;
     }
 
     /** The result of a change. */
@@ -49,6 +58,17 @@ public class Registry {
         record Made(Node node) implements Change {}
 
         record Refused(JobFailure failure) implements Change {}
+    }
+
+    /** The result of a pause or of its end. */
+    public sealed interface PauseChange {
+        /** It is paused, at every replica within a second. */
+        record Paused(Pauses.Pause pause) implements PauseChange {}
+
+        /** It is not paused. */
+        record Resumed() implements PauseChange {}
+
+        record Refused(JobFailure failure) implements PauseChange {}
     }
 
     /** Subscribes to the settings. This runs before they are read for the first time. */
@@ -69,6 +89,7 @@ public class Registry {
             }
         });
         nodes.added(added);
+        nodes.pause(version.pauses());
     }
 
     private AddedNode.Keys keys(SettingsVersion version) {
@@ -149,11 +170,63 @@ public class Registry {
         return failed.<Change>map(Change.Refused::new).orElseGet(() -> new Change.Made(node));
     }
 
+    /** Pauses a topic, a pool or a node. If it is paused already, nothing changes. */
+    public PauseChange pause(Pauses.Kind kind, String name) throws InterruptedException {
+        Pauses.Pause wanted = new Pauses.Pause(kind, name, clock.instant().truncatedTo(ChronoUnit.MILLIS));
+        return pauseChange(kind, name, pauses -> pauses.with(wanted));
+    }
+
+    /** Resumes a topic, a pool or a node. If it is not paused, nothing changes. */
+    public PauseChange resume(Pauses.Kind kind, String name) throws InterruptedException {
+        return pauseChange(kind, name, pauses -> pauses.without(kind, name));
+    }
+
+    private PauseChange pauseChange(Pauses.Kind kind, String name, UnaryOperator<Pauses> change)
+            throws InterruptedException {
+        Optional<JobFailure> obstacle = obstacle().or(() -> unknown(kind, name));
+        if (obstacle.isPresent()) {
+            return new PauseChange.Refused(obstacle.get());
+        }
+        Optional<JobFailure> failed = write(current -> {
+            Pauses changed = change.apply(current.pauses());
+            // the settings stay as they are if nothing changes
+            return changed.equals(current.pauses()) ? current.settings() : current.withPauses(changed);
+        });
+        if (failed.isPresent()) {
+            return new PauseChange.Refused(failed.get());
+        }
+        return nodes.pauses()
+                .find(kind, name)
+                .<PauseChange>map(PauseChange.Paused::new)
+                .orElseGet(PauseChange.Resumed::new);
+    }
+
+    /** Returns the failure if there is nothing of that name. What is paused can be resumed even if it is gone. */
+    private Optional<JobFailure> unknown(Pauses.Kind kind, String name) {
+        Set<String> known = new TreeSet<>(
+                switch (kind) {
+                    case TOPIC ->
+                        settings.intake().topics().stream()
+                                .map(Settings.JobTopic::name)
+                                .toList();
+                    case POOL ->
+                        nodes.all().stream().map(node -> node.settings().pool()).toList();
+                    case NODE -> nodes.all().stream().map(Node::name).toList();
+                });
+        return known.contains(name) || feed.version().pauses().find(kind, name).isPresent()
+                ? Optional.empty()
+                : Optional.of(JobFailure.of(
+                        JobFailure.Code.NOT_FOUND,
+                        "%s '%s' not found. Available: %s"
+                                .formatted(
+                                        kind.wireName(), name, known.isEmpty() ? "none" : String.join(", ", known))));
+    }
+
     private Optional<JobFailure> obstacle() {
         if (!settings.runtimeChanges()) {
             return Optional.of(JobFailure.of(
                     JobFailure.Code.FORBIDDEN,
-                    "nodes come from the configuration alone here: penstock.config.runtime-changes is false"));
+                    "nothing changes at run time here: penstock.config.runtime-changes is false"));
         }
         return feed.isCaughtUp()
                 ? Optional.empty()

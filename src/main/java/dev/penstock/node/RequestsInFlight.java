@@ -3,9 +3,13 @@ package dev.penstock.node;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.Usage;
 import dev.penstock.node.models.Later;
+import dev.penstock.node.signals.OtherWork;
+import dev.penstock.node.signals.Scrape;
+import dev.penstock.node.signals.SeenSignals;
 import dev.penstock.settings.NodeSettings;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.function.Supplier;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -26,6 +30,10 @@ public final class RequestsInFlight {
     private volatile long heardMillis = Long.MIN_VALUE;
     /* Guarded by this. */
     private final NodeSlots slots;
+    /** The latest signals; null if there never were any. */
+    private @Nullable SeenSignals signals;
+    /** The work when the signals last changed. */
+    private NodeLoad seenLoad = NodeLoad.UNKNOWN;
 
     RequestsInFlight(
             NodeSettings settings, NodeSlots slots, NodeThroughput pace, Clock clock, Later later, Runnable onChange) {
@@ -93,9 +101,73 @@ public final class RequestsInFlight {
         return slots.breaker();
     }
 
-    /** Returns the node's present work from this replica. */
+    /** Returns the node's present work: that of this replica, and what fresh signals report of other clients. */
     public synchronized NodeLoad load() {
-        return slots.rates().load();
+        return slots.rates().load(signals == null ? OtherWork.NONE : signals.now(clock.millis()));
+    }
+
+    /** Returns the latest signals of the server; empty if there never were any. */
+    public synchronized Optional<SeenSignals> signals() {
+        return Optional.ofNullable(signals);
+    }
+
+    /**
+     * Notes what the server says of its load.
+     *
+     * @param ownBefore the requests that this replica had here when it asked
+     */
+    void seen(Scrape.Seen seen, int ownBefore) {
+        boolean changed;
+        synchronized (this) {
+            NodeLoad before = seenLoad;
+            OtherWork others = OtherWork.of(seen.signals(), Math.max(ownBefore, slots.inFlight()));
+            signals = new SeenSignals(seen.source(), others, clock.millis());
+            changed = notesChange(before);
+        }
+        if (changed) {
+            onChange.run();
+        }
+    }
+
+    /** Notes that the server did not answer. When the latest signals become too old, they are ignored. */
+    void notSeen() {
+        boolean changed;
+        synchronized (this) {
+            changed = notesChange(seenLoad);
+        }
+        if (changed) {
+            onChange.run();
+        }
+    }
+
+    /** Returns whether the work of other clients is not the same as at the last call. */
+    private boolean notesChange(NodeLoad before) {
+        NodeLoad now = load();
+        seenLoad = now;
+        return now.othersTokens() != before.othersTokens() || now.isNearlyFull() != before.isNearlyFull();
+    }
+
+    /** Returns what this replica has learnt of the node's speed. */
+    public synchronized Speed speed() {
+        LearntRates rates = slots.rates();
+        return new Speed(
+                rates.prefillTokensPerSecond(),
+                rates.charsPerToken(),
+                rates.decodeTokensPerSecond(),
+                rates.meanAnswerTokens());
+    }
+
+    /**
+     * The speed of a node. A figure is NaN if it is not known yet.
+     *
+     * @param prefill the prompt tokens that the node reads in a second
+     * @param decode the tokens of one answer in a second
+     * @param meanAnswerTokens the mean tokens of an answer
+     */
+    public record Speed(double prefill, double charsPerToken, double decode, double meanAnswerTokens) {
+        public boolean isMeasured() {
+            return prefill > 0 && decode > 0;
+        }
     }
 
     /** Returns the tokens of one answer in a second; NaN before the first answer. */

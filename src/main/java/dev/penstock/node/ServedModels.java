@@ -4,10 +4,18 @@ import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.wire.ModelName;
 import java.util.List;
+import java.util.Set;
 
 /** Decides which models of a server's list the node serves. */
 final class ServedModels {
     private ServedModels() {}
+
+    /** Returns the same models; those with these names are in memory, and the others are not. */
+    static List<WireProtocol.Model> loaded(List<WireProtocol.Model> models, Set<String> names) {
+        return models.stream()
+                .map(model -> model.withLoaded(names.contains(model.id())))
+                .toList();
+    }
 
     /** Returns all listed models; only the configured model if the node has one. */
     static List<WireProtocol.Model> of(NodeSettings settings, List<WireProtocol.Model> listed) {

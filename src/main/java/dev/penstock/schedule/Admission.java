@@ -16,8 +16,10 @@ public sealed interface Admission {
 
     /** The reason why a job makes room. */
     enum Cause {
-        /** The job's nodes are down, and other nodes are up. */
+        /** The job's nodes are down or paused, and other nodes are up. */
         NODES_DOWN,
+        /** The job's topic is paused. */
+        TOPIC_PAUSED,
         /** The job's nodes are full, and other nodes are idle. */
         NODES_FULL
     }

@@ -8,6 +8,7 @@ import java.util.Comparator;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.BooleanSupplier;
 import java.util.function.Function;
@@ -15,10 +16,11 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Decides which waiting jobs make room for other jobs, and when. A job keeps its queue entry only while its obstacle is
- * short. A job makes room in three cases:
+ * short. A job makes room in four cases:
  *
  * <ul>
- *   <li>All its nodes have been down for a while, and other nodes are up.
+ *   <li>All its nodes have been down or paused for a while, and other nodes are up.
+ *   <li>Its topic has been paused for a while.
  *   <li>Its nodes are full, more jobs wait for these nodes than are needed to keep them busy, and another node is idle.
  *       Later records in the topics may be jobs for the idle node.
  *   <li>It arrived on a deferred record, and the jobs of its topic hold all slots that they may hold. The deferred
@@ -56,6 +58,9 @@ final class DeferralPolicy {
     private static final Comparator<Wait> IN_ORDER =
             Comparator.comparing(Wait::priority).thenComparingLong(Wait::turn);
 
+    private static final Comparator<Wait> LONGEST_FIRST =
+            Comparator.comparingLong(Wait::since).thenComparingLong(Wait::turn);
+
     private final long park;
     private final int kept;
     private final Map<RouteKey, OfKey> byKey = new HashMap<>();
@@ -63,6 +68,10 @@ final class DeferralPolicy {
     private final TreeSet<Wait> patient =
             new TreeSet<>(Comparator.comparingLong(DeferralPolicy::patienceEnds).thenComparingLong(Wait::turn));
 
+    /** The waiting jobs without a slot that a pause of their topic defers, the one with the longest wait first. */
+    private final Map<String, TreeSet<Wait>> unstartedByTopic = new HashMap<>();
+
+    private Map<String, Long> paused = Map.of();
     private final Map<String, TreeSet<Wait>> impatientDeferredByTopic = new HashMap<>();
     private final ArrayDeque<Start> starts = new ArrayDeque<>();
     private final Map<RouteKey, Integer> startsByKey = new HashMap<>();
@@ -74,8 +83,7 @@ final class DeferralPolicy {
     private static final class OfKey {
         private final TreeSet<Wait> impatient = new TreeSet<>(IN_ORDER);
         /** The jobs that an outage defers, the one with the longest wait first. */
-        private final TreeSet<Wait> parked =
-                new TreeSet<>(Comparator.comparingLong(Wait::since).thenComparingLong(Wait::turn));
+        private final TreeSet<Wait> parked = new TreeSet<>(LONGEST_FIRST);
 
         private Placement.Outage outage;
         private int waits;
@@ -86,7 +94,7 @@ final class DeferralPolicy {
     }
 
     /**
-     * @param park how long a job waits for nodes that are down while other nodes are up
+     * @param park how long a job waits for nodes that are down while other nodes are up, or for its paused topic
      * @param slots the number of the replica's slots
      */
     DeferralPolicy(Duration park, int slots) {
@@ -110,6 +118,9 @@ final class DeferralPolicy {
         ofKey.parked.add(wait);
         if (!wait.holdsSlot()) {
             patient.add(wait);
+            unstartedByTopic
+                    .computeIfAbsent(wait.topic(), _ -> new TreeSet<>(LONGEST_FIRST))
+                    .add(wait);
         }
     }
 
@@ -122,13 +133,23 @@ final class DeferralPolicy {
         ofKey.parked.remove(wait);
         ofKey.impatient.remove(wait);
         patient.remove(wait);
-        impatientDeferredByTopic.computeIfPresent(wait.topic(), (_, deferred) -> {
-            deferred.remove(wait);
-            return deferred.isEmpty() ? null : deferred;
-        });
+        remove(unstartedByTopic, wait);
+        remove(impatientDeferredByTopic, wait);
         if (ofKey.waits == 0) {
             byKey.remove(wait.key());
         }
+    }
+
+    private static <S extends Set<Wait>> void remove(Map<String, S> byTopic, Wait wait) {
+        byTopic.computeIfPresent(wait.topic(), (_, waits) -> {
+            waits.remove(wait);
+            return waits.isEmpty() ? null : waits;
+        });
+    }
+
+    /** Sets the paused topics, each with the time since when it is paused. */
+    void pause(Map<String, Long> topics) {
+        paused = Map.copyOf(topics);
     }
 
     /** Records that a job with this route key starts at a node. */
@@ -171,6 +192,29 @@ final class DeferralPolicy {
             }
         }
         return null;
+    }
+
+    /** Returns the next job to defer because its topic is paused; null if there is none. */
+    @Nullable
+    Wait nextOfPause(long now) {
+        for (String topic : paused.keySet()) {
+            while (pauseEnds(topic) <= now) {
+                Wait wait = Objects.requireNonNull(unstartedByTopic.get(topic)).removeFirst();
+                if (!staysToItsEnd(wait, now)) {
+                    return wait;
+                }
+            }
+        }
+        return null;
+    }
+
+    /** Returns when the job of a paused topic with the longest wait is deferred. */
+    private long pauseEnds(String topic) {
+        TreeSet<Wait> unstarted = unstartedByTopic.get(topic);
+        Long since = paused.get(topic);
+        return unstarted == null || unstarted.isEmpty() || since == null
+                ? NEVER
+                : Math.max(unstarted.first().since(), since) + park;
     }
 
     /**
@@ -217,6 +261,9 @@ final class DeferralPolicy {
         long next = Math.min(looksAgain, patient.isEmpty() ? NEVER : patienceEnds(patient.first()));
         for (OfKey ofKey : byKey.values()) {
             next = Math.min(next, outageEnds(ofKey));
+        }
+        for (String topic : paused.keySet()) {
+            next = Math.min(next, pauseEnds(topic));
         }
         return next;
     }

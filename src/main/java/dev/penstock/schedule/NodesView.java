@@ -46,6 +46,7 @@ final class NodesView {
     /**
      * The load of one node.
      *
+     * @param state the node's state for new jobs: a paused node counts as down
      * @param since the time when the node entered its state
      * @param inFlight the number of this replica's requests at the node
      * @param limit the number of requests that this replica may have at the node now
@@ -70,14 +71,14 @@ final class NodesView {
             models = List.copyOf(models);
         }
 
-        /** @param since the time when the node entered its state */
+        /** @param since the time when the node entered its state, or when it was paused if that is later */
         static Load of(Node node, long since) {
             Node.Health health = node.health();
             int inFlight = node.inFlight();
             int limit = Math.max(1, node.limitNow());
             return new Load(
                     node.name(),
-                    health.state(),
+                    node.pause().isPresent() ? Node.State.DOWN : health.state(),
                     since,
                     inFlight,
                     limit,
@@ -111,9 +112,10 @@ final class NodesView {
                     limit,
                     weight,
                     new Option.Reading(
-                            work.waitingTokens(),
+                            work.tokensBefore(),
                             demand.length().prompt().tokens(work.charsPerToken()),
-                            work.tokensPerSecond()));
+                            work.tokensPerSecond(),
+                            work.isNearlyFull()));
         }
 
         private Fit.At fit(String model) {

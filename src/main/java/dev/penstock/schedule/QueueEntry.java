@@ -1,9 +1,11 @@
 package dev.penstock.schedule;
 
 import dev.penstock.job.Priority;
+import dev.penstock.node.Node;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.balance.Demand;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
@@ -56,6 +58,11 @@ public final class QueueEntry implements AutoCloseable {
     /** Ends the current wait and all later waits. */
     public void stop() {
         scheduler.stop(this);
+    }
+
+    /** Returns the nodes that may serve the job, now or later, in any state. */
+    public List<Node> candidates() {
+        return scheduler.candidates(key);
     }
 
     /** Returns whether a node other than these is up and may serve the job. */

@@ -3,10 +3,12 @@ package dev.penstock.schedule;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /** Counts the replica's free slots, and the slots that the jobs of each topic may still take. */
 final class ReplicaSlots {
     private final Map<String, Integer> leftByTopic;
+    private Set<String> paused = Set.of();
     private int free;
 
     /**
@@ -22,8 +24,13 @@ final class ReplicaSlots {
         return free;
     }
 
+    /** Sets the topics whose jobs may take no slots. */
+    void pause(Set<String> topics) {
+        paused = Set.copyOf(topics);
+    }
+
     boolean mayTake(String topic) {
-        return free > 0 && leftByTopic.getOrDefault(topic, 1) > 0;
+        return free > 0 && !paused.contains(topic) && leftByTopic.getOrDefault(topic, 1) > 0;
     }
 
     /** Returns how many of a topic's own slots its jobs do not hold. */

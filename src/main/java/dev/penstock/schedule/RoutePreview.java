@@ -2,6 +2,7 @@ package dev.penstock.schedule;
 
 import dev.penstock.job.PromptSize;
 import dev.penstock.node.Node;
+import dev.penstock.node.NodeLoad;
 import dev.penstock.node.Nodes;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.Router;
@@ -95,18 +96,29 @@ public final class RoutePreview {
     }
 
     private static String why(Node node, NodesView.Load load, String figure, boolean fetches) {
-        return "pool %s, %d of %d slots in use; %s%s%s"
+        return "pool %s, %d of %d slots in use; %s%s%s%s"
                 .formatted(
                         node.settings().pool(),
                         load.inFlight(),
                         load.limit(),
                         figure,
+                        others(load.work()),
                         load.hasRoom() ? "" : "; the job waits for one",
                         fetches ? "; it fetches the model first" : "");
     }
 
+    private static String others(NodeLoad work) {
+        return (work.othersSeconds() > 0
+                        ? " (%.1f s for the prompts of other clients)".formatted(work.othersSeconds())
+                        : "")
+                + (work.isNearlyFull() ? ", its cache for prompts is nearly full" : "");
+    }
+
     private static String state(Node node) {
         Node.Health health = node.health();
+        if (node.pause().isPresent()) {
+            return node.pause().get().words();
+        }
         String error = health.lastError();
         return health.state() == Node.State.UP
                 ? "another node has the model"

@@ -148,6 +148,15 @@ final class Schedule {
         }
     }
 
+    /**
+     * Sets the paused topics, each with the time since when it is paused. Their jobs do not start; those that hold one of
+     * the replica's slots go on.
+     */
+    void paused(Map<String, Long> topics) {
+        slots.pause(topics.keySet());
+        deferral.pause(topics);
+    }
+
     /** Applies a new load of a node. */
     void changed(NodesView.Load load) {
         placement = placement.with(load);
@@ -172,6 +181,10 @@ final class Schedule {
         Wait down = deferral.nextOfOutage(now);
         if (down != null) {
             return end(down, new Admission.Deferred(Admission.Cause.NODES_DOWN));
+        }
+        Wait paused = deferral.nextOfPause(now);
+        if (paused != null) {
+            return end(paused, new Admission.Deferred(Admission.Cause.TOPIC_PAUSED));
         }
         Wait first = line.first(this::isOpen, slots.free() > 0);
         if (first != null) {

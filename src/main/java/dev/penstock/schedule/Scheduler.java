@@ -7,6 +7,7 @@ import dev.penstock.node.Nodes;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.balance.Demand;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.record.Pauses;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.inject.Inject;
@@ -15,6 +16,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
@@ -230,8 +232,22 @@ public final class Scheduler {
         }
     }
 
+    List<Node> candidates(RouteKey key) {
+        return Routes.candidates(routes.of(key)).stream()
+                .flatMap(List::stream)
+                .flatMap(candidate -> nodes.find(candidate.node()).stream())
+                .toList();
+    }
+
+    /** Counts a paused node as one that is up, because a pause is no reason to fail a job. */
     boolean hasOther(RouteKey key, Set<String> these, boolean up) {
-        return placement().hasOther(key, these, up);
+        Placement now = placement();
+        return now.hasOther(key, these, up)
+                || nodes.all().stream()
+                        .filter(node ->
+                                node.pause().isPresent() && node.health().state() == Node.State.UP)
+                        .map(Node::name)
+                        .anyMatch(node -> !these.contains(node) && now.mayServe(key, node));
     }
 
     Placement placement() {
@@ -240,7 +256,12 @@ public final class Scheduler {
 
     /** Returns whether any node takes jobs now. */
     public boolean isOpen() {
-        return nodes.anyUp();
+        return nodes.anyTakesJobs();
+    }
+
+    /** Returns whether any node takes jobs now, and the topic is not paused. */
+    public boolean isOpen(String topic) {
+        return isOpen() && nodes.pauses().find(Pauses.Kind.TOPIC, topic).isEmpty();
     }
 
     /** Returns how many of a topic's own slots its jobs do not hold. */
@@ -359,15 +380,20 @@ public final class Scheduler {
         long latest = nodes.version();
         if (latest != version) {
             version = latest;
+            long now = nanos.getAsLong();
+            schedule.paused(times(nodes.pauses().topics(), now));
             schedule.rerouted(
                     new Placement(
                             NodesView.of(nodes.all().stream().map(this::load).toList()), routes::of, chance),
-                    nanos.getAsLong());
+                    now);
         }
     }
 
     private NodesView.Load load(Node node) {
-        return NodesView.Load.of(node, time(node.health().since(), nanos.getAsLong()));
+        Instant health = node.health().since();
+        Instant since =
+                node.pause().map(Pauses.Pause::since).filter(health::isBefore).orElse(health);
+        return NodesView.Load.of(node, time(since, nanos.getAsLong()));
     }
 
     private Map<String, Long> times(Map<String, Instant> instants, long now) {

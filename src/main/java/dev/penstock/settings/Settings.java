@@ -23,8 +23,9 @@ import org.jspecify.annotations.Nullable;
  * @param routing the routing rules
  * @param parameters the default parameters of every request
  * @param permissions the optional fields that a job's body may have
+ * @param refuseEarly whether a waiting job ends as soon as it is predicted to miss its deadline
  * @param groups the names of the consumer groups
- * @param runtimeChanges whether nodes may be added and removed at run time
+ * @param runtimeChanges whether nodes may be added and removed, and topics, pools and nodes paused, at run time
  * @param access how callers reach the API, and which secrets they may refer to
  */
 public record Settings(
@@ -39,6 +40,7 @@ public record Settings(
         Retries retries,
         Continuing continuing,
         Breaker breaker,
+        boolean refuseEarly,
         Duration jobTimeout,
         Duration maxJobTimeout,
         Intake intake,

@@ -13,6 +13,7 @@ import dev.penstock.node.Node;
 import dev.penstock.route.RouteKey;
 import dev.penstock.schedule.Routes;
 import dev.penstock.settings.read.TestSettings;
+import dev.penstock.wire.record.Pauses;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
@@ -80,6 +81,70 @@ class WaitsTest {
         assertThat(waits.of(LLAMA, CAME).code()).isEqualTo(Waiting.Code.NODE_LOADING);
         rig.nodes.server("gpu-a").up("llama");
         assertThat(waits.mayGoOn(LLAMA)).isTrue();
+    }
+
+    @Test
+    void a_node_is_paused() {
+        RunRig rig = new RunRig(
+                RunRig.keys(TestSettings.node("gpu-a", "vllm", 1), TestSettings.node("gpu-b", "vllm", 1), Map.of()));
+        Waits waits = waits(rig);
+        rig.nodes.server("gpu-a").up("llama");
+        rig.nodes.server("gpu-b").up("llama");
+        rig.pass(Duration.ofSeconds(1));
+        Instant since = rig.clock.instant();
+        Pauses.Pause pause = new Pauses.Pause(Pauses.Kind.NODE, "gpu-a", since);
+
+        rig.nodes.paused(pause);
+        assertThat(waits.of(LLAMA, CAME).code()).as("gpu-b takes jobs").isEqualTo(Waiting.Code.SLOT);
+        assertThat(waits.mayGoOn(LLAMA)).isTrue();
+
+        rig.nodes.server("gpu-b").down();
+        Waiting waiting = waits.of(LLAMA, CAME);
+        assertThat(waiting.code()).isEqualTo(Waiting.Code.PAUSED);
+        assertThat(waiting.message()).contains("node gpu-a is paused since " + since, "gpu-b is down since");
+        assertThat(waiting.since()).isEqualTo(since);
+        assertThat(waits.mayGoOn(LLAMA)).isFalse();
+
+        rig.nodes.server("gpu-b").loading();
+        assertThat(waits.of(LLAMA, CAME).code()).isEqualTo(Waiting.Code.NODE_LOADING);
+        rig.nodes.paused();
+        assertThat(waits.of(LLAMA, CAME).code()).isEqualTo(Waiting.Code.SLOT);
+    }
+
+    @Test
+    void a_job_of_a_paused_topic_waits_for_it_whatever_its_nodes_do() throws Exception {
+        RunRig rig = new RunRig(TestSettings.node("gpu-a", "vllm", 1));
+        rig.nodes.server("gpu-a").up("llama");
+        TakenJob taken = submitted(rig);
+        Pauses.Pause pause = new Pauses.Pause(
+                Pauses.Kind.TOPIC, taken.place().topic(), rig.clock.instant().plusSeconds(1));
+        rig.nodes.paused(pause);
+
+        Waiting waiting = ofJob(rig, taken).orElseThrow();
+        assertThat(waiting.code()).isEqualTo(Waiting.Code.PAUSED);
+        assertThat(waiting.message())
+                .contains(
+                        "is paused since",
+                        "penstock resume topic " + taken.place().topic());
+        assertThat(waiting.since()).isEqualTo(pause.since());
+        Waits.Subject subject = new Waits.Subject(taken.place().topic(), LLAMA);
+        assertThat(waits(rig).mayGoOn(Waiting.Code.PAUSED, subject)).isFalse();
+
+        RecordStamp deferred = new RecordStamp(1, new RecordPlace("prompt-jobs-deferred", 1, 0));
+        rig.ledger.deferred(
+                taken.job().id(),
+                new Submissions.DeferredRecord(deferred, taken.place(), 0, 5_000, Waiting.Code.PAUSED));
+        assertThat(ofJob(rig, taken).orElseThrow().code()).isEqualTo(Waiting.Code.PAUSED);
+        assertThat(ofJob(rig, taken).orElseThrow().message()).contains("1970-01-01T00:00:05Z");
+
+        rig.nodes.paused();
+
+        assertThat(ofJob(rig, taken).orElseThrow().code()).isEqualTo(Waiting.Code.DEFERRED);
+        assertThat(waits(rig).mayGoOn(Waiting.Code.PAUSED, subject)).isTrue();
+        rig.nodes.paused(pause);
+        rig.otherStarts(taken, 1, "a");
+        rig.pass(Duration.ofSeconds(5));
+        assertThat(ofJob(rig, taken)).as("it runs").isEmpty();
     }
 
     @Test
@@ -204,7 +269,7 @@ class WaitsTest {
         Waiting waiting = ofJob(rig, taken).orElseThrow();
 
         assertThat(waiting.code()).isEqualTo(Waiting.Code.DEFERRED);
-        assertThat(waiting.message()).contains("a node is up again");
+        assertThat(waiting.message()).contains("a node takes jobs again");
     }
 
     private static RouteKey key(String model) {

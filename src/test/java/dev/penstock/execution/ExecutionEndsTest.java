@@ -10,10 +10,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.TokenEvent;
+import dev.penstock.job.Usage;
 import dev.penstock.node.FakeNodes;
+import dev.penstock.node.RequestsInFlight;
 import dev.penstock.schedule.Admission;
 import dev.penstock.settings.Rule;
 import dev.penstock.testkit.Conditions;
+import dev.penstock.wire.record.Pauses;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.time.Duration;
 import java.time.Instant;
@@ -106,6 +110,82 @@ class ExecutionEndsTest {
         rig.pass(Duration.ofSeconds(3));
         assertThat(runs.outcome().event()).isInstanceOf(JobEvent.Expired.class);
         assertThat(runs.sink.names()).containsExactly("started 1", "expired 1");
+    }
+
+    private static final Map<String, String> REFUSE_EARLY = Map.of("deadlines.refuse-early", "true");
+
+    /** An answer of 11 tokens: the first after a second, the others in 10 s. */
+    private static void measure(ExecutionRig rig, FakeNodes.Server server) {
+        ExecutionRig.Run run = rig.start("llama");
+        FakeNodes.Call call = ExecutionRig.awaitCalls(server, 1).getFirst();
+        rig.pass(Duration.ofSeconds(1));
+        call.say(text("a"));
+        Conditions.await(
+                () -> rig.nodes.find("gpu-a").orElseThrow().requests().speed().prefill() > 0, () -> "no first token");
+        rig.pass(Duration.ofSeconds(10));
+        call.say(new TokenEvent.Spent(new Usage(1, 11))).answer("b");
+        assertThat(run.outcome().event()).isInstanceOf(JobEvent.Completed.class);
+    }
+
+    @Test
+    void a_waiting_job_ends_as_soon_as_it_cannot_meet_its_deadline_any_more() {
+        ExecutionRig rig = new ExecutionRig(VLLM, REFUSE_EARLY);
+        FakeNodes.Server server = rig.nodes.server("gpu-a").up("llama");
+        measure(rig, server);
+        RequestsInFlight.Speed speed =
+                rig.nodes.find("gpu-a").orElseThrow().requests().speed();
+        assertThat(speed.isMeasured()).isTrue();
+        rig.nodes.paused(
+                new Pauses.Pause(Pauses.Kind.NODE, "gpu-a", rig.time.clock().instant()));
+        ExecutionRig.Run run =
+                rig.start(rig.job().deadlineIn(Duration.ofSeconds(60)).model("llama"));
+        rig.awaitWaiting(1);
+
+        rig.pass(Duration.ofSeconds(48));
+        assertThat(run.sink.names()).as("it can still make it").isEmpty();
+        rig.pass(Duration.ofSeconds(2));
+
+        assertThat(run.outcome().event())
+                .isInstanceOfSatisfying(
+                        JobEvent.Expired.class,
+                        expired -> assertThat(String.valueOf(expired.early()))
+                                .contains("cannot meet its deadline any more"));
+        assertThat(run.sink.names()).containsExactly("expired 0");
+    }
+
+    @Test
+    void a_job_that_could_never_meet_its_deadline_gets_no_node() {
+        ExecutionRig rig = new ExecutionRig(VLLM, REFUSE_EARLY);
+        FakeNodes.Server server = rig.nodes.server("gpu-a").up("llama");
+        measure(rig, server);
+
+        ExecutionRig.Run run =
+                rig.start(rig.job().deadlineIn(Duration.ofSeconds(5)).model("llama"));
+
+        assertThat(run.outcome().event()).isInstanceOf(JobEvent.Expired.class);
+        assertThat(server.calls()).hasSize(1);
+    }
+
+    @Test
+    void without_the_setting_or_a_measured_rate_a_job_waits_to_its_deadline() {
+        for (Map<String, String> keys : List.of(REFUSE_EARLY, Map.<String, String>of())) {
+            ExecutionRig rig = new ExecutionRig(VLLM, keys);
+            FakeNodes.Server server = rig.nodes.server("gpu-a").up("llama");
+            if (keys.isEmpty()) {
+                measure(rig, server);
+            }
+            rig.nodes.paused(
+                    new Pauses.Pause(Pauses.Kind.NODE, "gpu-a", rig.time.clock().instant()));
+            ExecutionRig.Run run =
+                    rig.start(rig.job().deadlineIn(Duration.ofSeconds(8)).model("llama"));
+            rig.awaitWaiting(1);
+
+            rig.pass(Duration.ofMillis(7_900));
+            assertThat(run.sink.names()).isEmpty();
+            rig.pass(Duration.ofMillis(100));
+
+            assertThat(run.outcome().event()).isEqualTo(new JobEvent.Expired(null, Map.of("team", "a")));
+        }
     }
 
     @Test

@@ -5,12 +5,14 @@ import dev.penstock.job.TokenEvent;
 import dev.penstock.node.models.Later;
 import dev.penstock.node.protocol.Prompt;
 import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.node.signals.Scrape;
 import dev.penstock.node.upstream.ProbeResult;
 import dev.penstock.node.upstream.TokenStream;
 import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
+import dev.penstock.wire.record.Pauses;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import io.vertx.core.Vertx;
 import java.time.Clock;
@@ -77,6 +79,15 @@ public final class FakeNodes extends Nodes {
         return Objects.requireNonNull(servers.get(node));
     }
 
+    /** Sets what is paused. */
+    public void paused(Pauses.Pause... now) {
+        Pauses pauses = Pauses.NONE;
+        for (Pauses.Pause pause : now) {
+            pauses = pauses.with(pause);
+        }
+        pause(pauses);
+    }
+
     /** Probes a node's server. */
     public void probe(String node) {
         try {
@@ -93,6 +104,7 @@ public final class FakeNodes extends Nodes {
         private volatile ProbeResult state = ProbeResult.Away.of("not started");
         private volatile Consumer<Call> onCall = _ -> {};
         private volatile @Nullable TokenStream scripted;
+        private volatile Scrape shown = new Scrape.None();
 
         private Server(NodeSettings settings) {
             this.settings = settings;
@@ -186,6 +198,16 @@ public final class FakeNodes extends Nodes {
         @Override
         public ProbeResult probe() {
             return state;
+        }
+
+        /** Sets what the server shows of its load. */
+        public void shows(Scrape scrape) {
+            shown = scrape;
+        }
+
+        @Override
+        public Scrape scrape() {
+            return shown;
         }
 
         @Override

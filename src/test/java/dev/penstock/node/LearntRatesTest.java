@@ -3,6 +3,7 @@ package dev.penstock.node;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.penstock.node.signals.OtherWork;
 import org.junit.jupiter.api.Test;
 
 class LearntRatesTest {
@@ -13,11 +14,11 @@ class LearntRatesTest {
     void nothing_is_known_before_the_first_answer() {
         assertThat(rates.prefillTokensPerSecond()).isNaN();
         assertThat(rates.decodeTokensPerSecond()).isNaN();
-        assertThat(rates.load().seconds()).as("nothing waits").isZero();
+        assertThat(rates.load(OtherWork.NONE).seconds()).as("nothing waits").isZero();
         assertThat(rates.tokens(400)).isEqualTo(100);
 
         rates.begun(100, 0);
-        assertThat(rates.load().seconds()).as("something waits").isNaN();
+        assertThat(rates.load(OtherWork.NONE).seconds()).as("something waits").isNaN();
     }
 
     @Test
@@ -26,7 +27,7 @@ class LearntRatesTest {
         rates.spoke(2_000, 600);
 
         assertThat(rates.prefillTokensPerSecond()).isEqualTo(4_000);
-        assertThat(rates.load().waitingTokens()).isZero();
+        assertThat(rates.load(OtherWork.NONE).waitingTokens()).isZero();
     }
 
     /** The server reads one prompt after the other; all of them were sent at once. */
@@ -35,7 +36,7 @@ class LearntRatesTest {
         for (int i = 0; i < 4; i++) {
             rates.begun(1_000, 0);
         }
-        assertThat(rates.load().waitingTokens()).isEqualTo(4_000);
+        assertThat(rates.load(OtherWork.NONE).waitingTokens()).isEqualTo(4_000);
         for (int i = 1; i <= 4; i++) {
             rates.spoke(1_000, 250L * i);
         }
@@ -70,10 +71,10 @@ class LearntRatesTest {
         rates.begun(500, 0);
         rates.gone(1_000, 2_000);
 
-        assertThat(rates.load().waitingTokens()).isEqualTo(500);
+        assertThat(rates.load(OtherWork.NONE).waitingTokens()).isEqualTo(500);
         assertThat(rates.prefillTokensPerSecond()).isNaN();
         rates.gone(500, 3_000);
-        assertThat(rates.load().seconds()).isZero();
+        assertThat(rates.load(OtherWork.NONE).seconds()).isZero();
     }
 
     @Test

@@ -70,6 +70,24 @@ class ScheduleTest {
 
     @ParameterizedTest(name = "{0}")
     @CsvSource(delimiter = '|', textBlock = """
+            a job of a paused topic does not start        | | node a 2 llama; pause t; join 1 llama topic=t; join 2 llama   | 2@a
+            it starts when the topic is resumed           | | node a 2 llama; pause t; join 1 llama topic=t; pass 1s; resume t | 1@a
+            it is deferred after a while                  | | node a 1 llama; pause t; join 1 llama topic=t; pass 4999ms; pass 1ms | 1:paused
+            the longest wait first, each at its time      | | node a 1 llama; pause t; join 1 llama topic=t; pass 2s; join 2 llama topic=t; pass 3s; pass 2s | 1:paused 2:paused
+            the pause may come later than the job         | | node a 1 llama; full a; join 1 llama topic=t; pass 9s; pause t; pass 4999ms; pass 1ms | 1:paused
+            a run that has started goes on                | | node a 2 llama; join 1 llama topic=t; failed 1; pause t; join 1 llama topic=t after=a@1s; pass 1s | 1@a 1@a
+            and is not deferred                           | | node a 1 llama; join 1 llama topic=t; failed 1; down a; pause t; join 1 llama topic=t; pass 60s | 1@a
+            jobs of other topics go on                    | | node a 1 llama; pause t; join 1 llama topic=t high; join 2 llama topic=u low | 2@a
+            also on deferred records                      | | node a 1 llama; pause t; join 1 llama topic=t copy; pass 5s    | 1:paused
+            one whose time ends soon waits to its end     | | node a 1 llama; pause t; join 1 llama topic=t copy end=6s; pass 5s; pass 1s | 1:late
+            no model is fetched for it                    | | fetcher a 1 phi; pause t; join 1 llama topic=t                 |
+            """)
+    void pauses(String name, String settings, String events, String decisions) {
+        check(settings, events, decisions);
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @CsvSource(delimiter = '|', textBlock = """
             no share: low ones wait                       | low=0   slots=1 | node a 1 llama; join 9 llama; join 1 llama low; join 2 llama; join 3 llama; join 4 llama; done 9; done 2; done 3; done 4 | 9@a 2@a 3@a 4@a 1@a
             a half: every other start                     | low=0.5 slots=1 | node a 1 llama; join 9 llama; join 1 llama low; join 2 llama low; join 3 llama; join 4 llama; join 5 llama; done 9; done 3; done 1; done 4 | 9@a 3@a 1@a 4@a 2@a
             a third                                       | low=0.34 slots=1 | node a 1 llama; join 9 llama; join 1 llama low; join 2 llama; join 3 llama; join 4 llama; join 5 llama; done 9; done 2; done 3 | 9@a 2@a 3@a 1@a

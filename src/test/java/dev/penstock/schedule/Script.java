@@ -42,11 +42,12 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code join 1 llama high copy topic=t due=9s end=2s useless=a,b after=a@500ms}: an entry with that turn waits;
  *       also {@code tokens=9000 drops prefix=7 ungrouped}
  *   <li>{@code done 1}: its attempt is over, and its run; {@code failed 1}: its attempt only; {@code leave 1}: its wait is over
+ *   <li>{@code pause t}, {@code resume t}: the topic {@code t}
  *   <li>{@code pass 300ms}, {@code crowded}
  * </ul>
  *
  * <p>Decisions: {@code 1@a} (granted), {@code 1@a!} (granted, and the node swaps its model),
- * {@code 1:down}, {@code 1:full} (deferred), {@code 1:late}, {@code 1:never} and
+ * {@code 1:down}, {@code 1:full}, {@code 1:paused} (deferred), {@code 1:late}, {@code 1:never} and
  * {@code fetch:a:phi}.
  */
 final class Script {
@@ -57,6 +58,7 @@ final class Script {
     private final Map<Long, Wait> waits = new HashMap<>();
     private final Map<Long, String> running = new HashMap<>();
     private final Map<Long, String> topics = new HashMap<>();
+    private final Map<String, Long> paused = new HashMap<>();
     private final List<String> decisions = new ArrayList<>();
     private long now;
     private boolean crowded;
@@ -194,6 +196,14 @@ final class Script {
                     schedule.slotGivenBack(Objects.requireNonNull(topics.get(turn(of))));
                 }
             }
+            case "pause", "resume" -> {
+                if (what.equals("pause")) {
+                    paused.put(of, now);
+                } else {
+                    paused.remove(of);
+                }
+                schedule.paused(paused);
+            }
             case "pass" -> now += duration(of).toNanos();
             case "crowded" -> crowded = true;
             default -> throw new IllegalArgumentException(what);
@@ -282,7 +292,11 @@ final class Script {
                     decisions.add(waiting.turn() + ":"
                             + switch (how) {
                                 case Admission.Deferred(Admission.Cause cause) ->
-                                    cause == Admission.Cause.NODES_DOWN ? "down" : "full";
+                                    switch (cause) {
+                                        case NODES_DOWN -> "down";
+                                        case TOPIC_PAUSED -> "paused";
+                                        case NODES_FULL -> "full";
+                                    };
                                 case Admission.TimedOut() -> "late";
                                 case Admission.Unservable _ -> "never";
                                 case Admission.Granted _, Admission.Stopped _ -> throw new AssertionError(how);

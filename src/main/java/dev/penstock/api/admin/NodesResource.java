@@ -23,6 +23,7 @@ import jakarta.ws.rs.Produces;
 import jakarta.ws.rs.QueryParam;
 import jakarta.ws.rs.core.MediaType;
 import jakarta.ws.rs.core.Response;
+import java.time.Clock;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
@@ -36,8 +37,10 @@ public final class NodesResource {
     private final Nodes nodes;
     private final Registry registry;
     private final Scheduler scheduler;
+    private final Clock clock;
 
-    public NodesResource(Nodes nodes, Registry registry, Scheduler scheduler) {
+    public NodesResource(Nodes nodes, Registry registry, Scheduler scheduler, Clock clock) {
+        this.clock = clock;
         this.nodes = nodes;
         this.registry = registry;
         this.scheduler = scheduler;
@@ -112,7 +115,8 @@ public final class NodesResource {
                 .put("backend", node.settings().backend().wireName())
                 .put("url", node.address())
                 .put("pool", node.settings().pool())
-                .put("state", health.state().name().toLowerCase(Locale.ROOT));
+                .put("state", health.state().name().toLowerCase(Locale.ROOT))
+                .put("paused", node.pause().isPresent());
         ArrayNode models = document.putArray("models");
         for (WireProtocol.Model model : health.models()) {
             models.addObject()
@@ -128,6 +132,15 @@ public final class NodesResource {
                 .put("prefill_tokens_per_second", known(load.tokensPerSecond()))
                 .put("decode_tokens_per_second", known(node.requests().decodeTokensPerSecond()));
         document.put("load_seconds", known(load.seconds()));
+        long now = clock.millis();
+        node.requests().signals().ifPresent(seen -> {
+            ObjectNode signals = document.putObject("signals")
+                    .put("source", seen.source().wireName())
+                    .put("age_ms", seen.ageMillis(now));
+            if (seen.isStale(now)) {
+                signals.put("stale", true);
+            }
+        });
         return document.put("in_flight", node.inFlight())
                 .put("limit", node.limit())
                 .put("waiting", scheduler.waitingFor(node.name()))

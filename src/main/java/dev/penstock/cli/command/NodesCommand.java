@@ -147,7 +147,7 @@ public final class NodesCommand implements Callable<Integer> {
             node.path("models").forEach(model -> models.add(model.path("id").asText()));
             table.add(List.of(
                     node.path("name").asText(),
-                    node.path("state").asText(),
+                    node.path("state").asText() + (node.path("paused").asBoolean() ? ", paused" : ""),
                     node.path("backend").asText(),
                     node.path("pool").asText(),
                     "%s/%s"

@@ -83,7 +83,7 @@ public final class GroupIntake implements Source {
                 parts.settings().deferredGroup(),
                 parts.writers().deferred()::read,
                 true,
-                new NodesBack(parts.waits()));
+                new Resumed(parts.waits()));
     }
 
     /** Returns the intake of one job topic, in classic mode. */
@@ -98,15 +98,16 @@ public final class GroupIntake implements Source {
     }
 
     /**
-     * Lets the deferred record of a job run early if the job waits for a node that is down, and such a node is up
-     * again.
+     * Lets the deferred record of a job run early if the job waits for a node that is down or paused, and such a node
+     * takes jobs again, or if its topic is resumed.
      */
-    private record NodesBack(Waits waits) implements GroupPartition.Early {
+    private record Resumed(Waits waits) implements GroupPartition.Early {
         @Override
         public boolean isDue(OriginRecord origin) {
-            return origin.why() == Waiting.Code.NODE_DOWN
+            Waiting.Code why = origin.why();
+            return why != null
                     && origin.routeKey() != null
-                    && waits.mayGoOn(origin.routeKey());
+                    && waits.mayGoOn(why, new Waits.Subject(origin.place().topic(), origin.routeKey()));
         }
 
         @Override

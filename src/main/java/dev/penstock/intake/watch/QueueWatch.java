@@ -143,7 +143,8 @@ public final class QueueWatch implements AutoCloseable {
             }
         }
         if (mode == IntakeMode.SHARE && settings.intake().enabled()) {
-            asking(() -> assignment.check(asked, dispatcher.isOpen()));
+            asking(() -> assignment.check(
+                    asked, settings.intake().topics().stream().allMatch(topic -> dispatcher.isOpen(topic.name()))));
         }
         asking(() -> ofConsumerGroup(asked, settings.topics().deferred(), settings.deferredGroup()));
     }

@@ -34,8 +34,8 @@ final class ShareAssignment {
     }
 
     /**
-     * @param open whether this replica takes jobs; while no node is up, it takes none, and with Kafka's share client it
-     *     joins no group
+     * @param open whether this replica takes jobs of each topic; while no node is up or a topic is paused, it does not, and
+     *     with Kafka's share client it joins no group
      */
     void check(Admin admin, boolean open) throws ExecutionException, InterruptedException {
         if (assigned) {

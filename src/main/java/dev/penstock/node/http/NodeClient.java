@@ -3,6 +3,9 @@ package dev.penstock.node.http;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.node.protocol.Prompt;
 import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.node.signals.Scrape;
+import dev.penstock.node.signals.SignalSource;
+import dev.penstock.node.signals.Signals;
 import dev.penstock.node.upstream.ProbeResult;
 import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.Backend;
@@ -26,6 +29,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.Iterator;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -43,6 +47,8 @@ public final class NodeClient implements Upstream, Probe.Server {
 
     /** Less than 5 s, because vLLM and llama-server close an idle connection after 5 s. */
     private static final int KEEP_ALIVE_SECONDS = 3;
+
+    private static final Duration SCRAPE_WITHIN = Duration.ofMillis(1_500);
 
     private final NodeSettings settings;
     private final WireProtocol protocol;
@@ -99,6 +105,26 @@ public final class NodeClient implements Upstream, Probe.Server {
     @Override
     public ProbeResult probe() throws InterruptedException {
         return Probe.of(this);
+    }
+
+    @Override
+    public Scrape scrape() throws InterruptedException {
+        String failed = null;
+        for (SignalSource source : protocol.signalSources()) {
+            try {
+                Reply reply = get(source.path(), SCRAPE_WITHIN);
+                Optional<Signals> read = reply.status() == 200 ? source.read(reply.body()) : Optional.empty();
+                if (read.isPresent()) {
+                    return new Scrape.Seen(source, read.get());
+                }
+                failed = reply.status() == 200
+                        ? source.path() + " lacks the figures"
+                        : "%s answered with status %d".formatted(source.path(), reply.status());
+            } catch (Unreachable e) {
+                return new Scrape.Failed(e.reason());
+            }
+        }
+        return failed == null ? new Scrape.None() : new Scrape.Failed(failed);
     }
 
     @Override

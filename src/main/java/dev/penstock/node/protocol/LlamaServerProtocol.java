@@ -3,6 +3,7 @@ package dev.penstock.node.protocol;
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.Task;
 import dev.penstock.node.protocol.answer.AnswerParser;
+import dev.penstock.node.signals.SignalSource;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -133,6 +134,11 @@ public final class LlamaServerProtocol extends OpenAiProtocol {
     @Override
     Continues chatContinues() {
         return Continues.MAY_REPEAT;
+    }
+
+    @Override
+    public List<SignalSource> signalSources() {
+        return List.of(SignalSource.LLAMA_METRICS, SignalSource.LLAMA_SLOTS);
     }
 
     @Override

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.Task;
 import dev.penstock.node.protocol.answer.AnswerParser;
 import dev.penstock.node.protocol.answer.OllamaStream;
+import dev.penstock.node.signals.SignalSource;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -68,17 +69,12 @@ final class OllamaProtocol implements WireProtocol {
 
     @Override
     public List<String> furtherPaths() {
-        return List.of("/api/ps");
+        return List.of(SignalSource.OLLAMA_PS.path());
     }
 
     @Override
     public List<Model> models(JsonNode listed, List<@Nullable JsonNode> further) {
-        Set<String> loaded = new HashSet<>();
-        JsonNode running = further.getFirst();
-        if (running != null) {
-            running.path("models")
-                    .forEach(model -> loaded.add(model.path("name").asText()));
-        }
+        Set<String> loaded = SignalSource.loaded(further.getFirst());
         List<Model> models = new ArrayList<>();
         for (JsonNode model : listed.path("models")) {
             String name = model.path("name").asText();
@@ -97,6 +93,11 @@ final class OllamaProtocol implements WireProtocol {
         Set<String> can = new HashSet<>();
         model.path("capabilities").forEach(capability -> can.add(capability.asText()));
         return Model.tasks(can.contains("completion"), can.contains("vision"), can.contains("embedding"));
+    }
+
+    @Override
+    public List<SignalSource> signalSources() {
+        return List.of(SignalSource.OLLAMA_PS);
     }
 
     @Override

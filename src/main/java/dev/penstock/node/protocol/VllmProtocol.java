@@ -1,5 +1,6 @@
 package dev.penstock.node.protocol;
 
+import dev.penstock.node.signals.SignalSource;
 import java.util.List;
 
 /** The protocol of vLLM (observed with 0.32.0). */
@@ -71,6 +72,11 @@ final class VllmProtocol extends OpenAiProtocol {
     @Override
     Continues chatContinues() {
         return Continues.SENDS_THE_REST;
+    }
+
+    @Override
+    public List<SignalSource> signalSources() {
+        return List.of(SignalSource.VLLM_METRICS);
     }
 
     @Override

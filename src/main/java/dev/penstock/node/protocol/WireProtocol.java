@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.Task;
 import dev.penstock.node.protocol.answer.AnswerParser;
+import dev.penstock.node.signals.SignalSource;
 import dev.penstock.settings.NodeSettings;
 import io.vertx.core.buffer.Buffer;
 import java.util.EnumSet;
@@ -115,6 +116,11 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
         return 0;
     }
 
+    /** Returns the documents in which the server shows its load, the best one first; none if it has no such document. */
+    default List<SignalSource> signalSources() {
+        return List.of();
+    }
+
     /** Returns the headers of each request, with the key if there is one. */
     default Map<String, String> headers(@Nullable String key) {
         return key == null ? Map.of() : Map.of("Authorization", "Bearer " + key);
@@ -145,6 +151,11 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
 
         public Model(String id, boolean loaded, @Nullable Long context) {
             this(id, loaded, context, EnumSet.allOf(Task.class));
+        }
+
+        /** Returns the same model, in memory or not. */
+        public Model withLoaded(boolean now) {
+            return now == loaded ? this : new Model(id, now, context, tasks);
         }
 
         /** Returns the tasks of a model with these capabilities. */

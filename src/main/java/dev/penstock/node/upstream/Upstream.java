@@ -2,6 +2,7 @@ package dev.penstock.node.upstream;
 
 import dev.penstock.node.protocol.Prompt;
 import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.node.signals.Scrape;
 import dev.penstock.settings.NodeSettings;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
@@ -36,6 +37,11 @@ public interface Upstream extends AutoCloseable {
      * takes at once.
      */
     ProbeResult probe() throws InterruptedException;
+
+    /** Asks the upstream for its own view of its load. */
+    default Scrape scrape() throws InterruptedException {
+        return new Scrape.None();
+    }
 
     /** Notes that a token came from the upstream, so that the upstream is alive. */
     default void heard() {}

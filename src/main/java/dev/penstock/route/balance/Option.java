@@ -30,8 +30,10 @@ public record Option(
      * @param waitingTokens an estimate of the tokens of the prompts before this job's
      * @param promptTokens an estimate of the tokens of the job's prompt
      * @param tokensPerSecond the prompt tokens that the node reads in a second; NaN if it is not known yet
+     * @param isNearlyFull whether the node's cache for prompts is nearly full
      */
-    public record Reading(double waitingTokens, double promptTokens, double tokensPerSecond) {
+    public record Reading(
+            double waitingTokens, double promptTokens, double tokensPerSecond, boolean isNearlyFull) {
         private boolean isMeasured() {
             return !Double.isNaN(tokensPerSecond);
         }
@@ -67,10 +69,11 @@ public record Option(
     /**
      * Returns the nodes between which a balance chooses. A node whose breaker lets one job through is alone, because that
      * job finds out whether the node works again. A node that has the model in memory comes before one that must load it.
+     * A node whose cache for prompts is nearly full comes last.
      */
     static List<Option> preferred(List<Option> pool) {
         List<Option> preferred = new ArrayList<>(pool.size());
-        boolean anyLoaded = false;
+        int best = Integer.MAX_VALUE;
         for (Option option : pool) {
             if (!option.mayTake) {
                 continue;
@@ -78,11 +81,12 @@ public record Option(
             if (option.isTrial) {
                 return List.of(option);
             }
-            if (!option.mustLoad && !anyLoaded) {
-                anyLoaded = true;
+            int rank = (option.mustLoad ? 1 : 0) + (option.reading.isNearlyFull() ? 2 : 0);
+            if (rank < best) {
+                best = rank;
                 preferred.clear();
             }
-            if (!option.mustLoad || !anyLoaded) {
+            if (rank == best) {
                 preferred.add(option);
             }
         }

@@ -159,6 +159,7 @@ public final class SettingsReader {
                         config.retries().maxBackoff()),
                 continuing(config),
                 limits.breaker(config.breaker()),
+                config.deadlines().refuseEarly(),
                 config.jobs().timeout(),
                 config.jobs().maxTimeout(),
                 intake,

@@ -21,6 +21,7 @@ public final class MetricHelp implements MeterFilter {
                     "Jobs of this replica for which a node had to load a model in place of another one, by node"),
             Map.entry("penstock.deadline.missed", "Jobs that ended because their deadline was over"),
             Map.entry("penstock.node.up", "1 while a node is up, else 0"),
+            Map.entry("penstock.paused", "1 for each topic, pool and node that an operator has paused"),
             Map.entry("penstock.node.breaker", "The circuit breaker of a node: 0 closed, 1 half open, 2 open"),
             Map.entry(
                     "penstock.node.load.seconds",

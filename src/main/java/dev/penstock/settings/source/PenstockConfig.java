@@ -56,6 +56,8 @@ public interface PenstockConfig {
 
     BreakerConfig breaker();
 
+    DeadlinesConfig deadlines();
+
     JobsConfig jobs();
 
     IntakeConfig intake();
@@ -133,6 +135,13 @@ public interface PenstockConfig {
         /** The time from the opening to the first job that tries the node, and between such jobs. */
         @WithDefault("10s")
         Duration halfOpenAfter();
+    }
+
+    /** What becomes of jobs with a deadline. */
+    interface DeadlinesConfig {
+        /** Whether a waiting job ends as soon as it is predicted to miss its deadline. */
+        @WithDefault("false")
+        boolean refuseEarly();
     }
 
     /** Limits of a job's running time. */

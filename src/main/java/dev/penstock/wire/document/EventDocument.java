@@ -143,6 +143,9 @@ public final class EventDocument {
             case JobEvent.Expired expired -> {
                 writeExecution(json, expired.execution());
                 json.writeEndObject();
+                if (expired.early() != null) {
+                    ErrorDocument.writeField(json, expired.early());
+                }
                 writeMetadata(json, expired.metadata());
             }
             case JobEvent.Rejected rejected -> {

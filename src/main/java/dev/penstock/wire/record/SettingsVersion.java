@@ -28,6 +28,7 @@ public record SettingsVersion(long number, ObjectNode settings) {
     private static final String STARTS = "starts";
     private static final String NODES = "nodes";
     private static final String SECRETS = "secrets";
+    private static final String PAUSES = "pauses";
 
     /** Returns the version before the first record. */
     public static SettingsVersion start() {
@@ -130,6 +131,18 @@ public record SettingsVersion(long number, ObjectNode settings) {
         if (changed.get(NODES) instanceof ObjectNode nodes) {
             nodes.remove(name);
         }
+        return changed;
+    }
+
+    /** Returns what is paused. */
+    public Pauses pauses() {
+        return Pauses.of(settings.path(PAUSES));
+    }
+
+    /** Returns these settings with other pauses. */
+    public ObjectNode withPauses(Pauses pauses) {
+        ObjectNode changed = settings.deepCopy();
+        changed.set(PAUSES, pauses.toJson());
         return changed;
     }
 

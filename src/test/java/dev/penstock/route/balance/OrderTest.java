@@ -33,7 +33,19 @@ class OrderTest {
                 inFlight,
                 limit,
                 weight,
-                new Option.Reading(secondsBefore * 1_000, 100, 1_000));
+                new Option.Reading(secondsBefore * 1_000, 100, 1_000, false));
+    }
+
+    private static Option nearlyFull(String name) {
+        return new Option(
+                new Router.Candidate(name, "llama"),
+                true,
+                false,
+                false,
+                0,
+                64,
+                1,
+                new Option.Reading(0, 100, 1_000, true));
     }
 
     private String first(Order order, Option... pool) {
@@ -173,5 +185,14 @@ class OrderTest {
 
         assertThat(alone.get("a")).as("one job after the other").isBetween(2_900, 3_100);
         assertThat(running).as("4,000 jobs at once").containsEntry("a", 3_000).containsEntry("b", 1_000);
+    }
+
+    @Test
+    void a_node_with_a_nearly_full_cache_comes_after_one_with_much_work() {
+        Option busy = option("busy", 60, 64, 1, 100);
+
+        assertThat(first(new LeastLoad(), nearlyFull("full"), busy)).isEqualTo("busy");
+        assertThat(first(new Weighted(), nearlyFull("full"), busy)).isEqualTo("busy");
+        assertThat(first(new LeastLoad(), nearlyFull("full"))).isEqualTo("full");
     }
 }

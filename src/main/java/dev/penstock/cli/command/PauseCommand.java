@@ -1,0 +1,43 @@
+package dev.penstock.cli.command;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import dev.penstock.cli.job.Ending;
+import dev.penstock.cli.job.Problem;
+import dev.penstock.cli.rest.RestOptions;
+import dev.penstock.cli.view.Terminal;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Parameters;
+
+/** {@code penstock pause}: pauses a topic, a pool or a node. */
+@Command(
+        name = "pause",
+        mixinStandardHelpOptions = true,
+        versionProvider = PenstockCommand.Version.class,
+        description =
+                "Stops new work of a topic, a pool or a node, at every replica and over restarts. Running jobs end.",
+        sortOptions = false)
+public final class PauseCommand implements Callable<Integer> {
+    private final Terminal terminal;
+
+    @Mixin
+    private final RestOptions rest = new RestOptions();
+
+    @Parameters(index = "0", paramLabel = "WHAT", description = "topic, pool or node")
+    private String what = "";
+
+    @Parameters(index = "1", paramLabel = "NAME", description = "its name")
+    private String name = "";
+
+    public PauseCommand(Terminal terminal) {
+        this.terminal = terminal;
+    }
+
+    @Override
+    public Integer call() throws Problem, InterruptedException {
+        JsonNode pause = PausesCommand.change(rest, "/v1/pause", what, name);
+        terminal.note(PausesCommand.words(what, name, pause));
+        return Ending.COMPLETED.exitCode();
+    }
+}

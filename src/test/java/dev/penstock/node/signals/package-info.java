@@ -1,0 +1,4 @@
+@NullMarked
+package dev.penstock.node.signals;
+
+import org.jspecify.annotations.NullMarked;
