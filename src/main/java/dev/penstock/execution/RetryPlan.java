@@ -79,6 +79,18 @@ final class RetryPlan {
     }
 
     /**
+     * Adds a request that failed beside the one that decided over its attempt. The later attempts avoid its node. It does
+     * not count.
+     */
+    void beside(JobFailure failure, String node, Instant now) {
+        switch (failure.code().remedy()) {
+            case NONE -> {}
+            case OTHER_NODE -> useless.add(node);
+            case RETRY -> notBefore.put(node, now.plus(pause(failure, failuresAt.merge(node, 1, Integer::sum))));
+        }
+    }
+
+    /**
      * Decides whether another attempt follows. It gives up if the server asks for a longer pause than the time left,
      * and no other node may serve the job in that time.
      */

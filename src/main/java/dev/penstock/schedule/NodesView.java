@@ -6,9 +6,11 @@ import dev.penstock.node.protocol.WireProtocol;
 import java.util.BitSet;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 
 /** The state of the nodes at one moment, with only the facts that the scheduler needs. Immutable. */
 final class NodesView {
@@ -72,6 +74,11 @@ final class NodesView {
 
         boolean hasRoom() {
             return state == Node.State.UP && free > 0;
+        }
+
+        /** Returns whether the node lacks nothing but a free slot, and one more slot is enough. */
+        boolean isFull() {
+            return state == Node.State.UP && free == 0 && inFlight == limit && !isTrial;
         }
 
         double share() {
@@ -167,6 +174,13 @@ final class NodesView {
         BitSet others = (BitSet) nodes.clone();
         others.andNot(tried);
         return others.intersects(up) ? others : nodes;
+    }
+
+    /** Returns those of these nodes that have room as soon as one request ends. */
+    Set<String> full(BitSet nodes) {
+        Set<String> full = new HashSet<>();
+        nodes.stream().mapToObj(i -> loads[i]).filter(Load::isFull).forEach(load -> full.add(load.name()));
+        return full;
     }
 
     /** Returns whether a node is in a set. */

@@ -4,6 +4,9 @@ import dev.penstock.job.Priority;
 import dev.penstock.node.Node;
 import dev.penstock.node.Nodes;
 import dev.penstock.route.RouteKey;
+import dev.penstock.schedule.preempt.Preemption;
+import dev.penstock.schedule.preempt.RunningAttempt;
+import dev.penstock.schedule.time.Times;
 import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -13,17 +16,17 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
 import java.util.function.BooleanSupplier;
-import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -37,8 +40,7 @@ public final class Scheduler {
 
     private final Nodes nodes;
     private final Routes routes;
-    private final Clock clock;
-    private final LongSupplier nanos;
+    private final Times times;
     private final RandomGenerator chance;
     private final ReentrantLock lock = new ReentrantLock();
     /* All below are guarded by the lock. */
@@ -46,6 +48,7 @@ public final class Scheduler {
 
     private final NextLook nextLook;
     private final Map<Long, Waiter> waiters = new HashMap<>();
+    private final Preemption preemption = new Preemption();
     private long version = -1;
     private long nextTurn;
     private long wakeUps;
@@ -57,53 +60,37 @@ public final class Scheduler {
         this(
                 settings,
                 nodes,
-                clock,
+                Times.sinceNow(clock),
                 meters,
-                sinceNow(),
                 () -> ThreadLocalRandom.current().nextLong(),
                 NextLook::later);
     }
 
     /**
-     * @param nanos a clock that starts at 0
      * @param chance draws the nodes that are compared if there are many
      * @param timer runs a task after a delay
      */
     Scheduler(
             Settings settings,
             Nodes nodes,
-            Clock clock,
+            Times times,
             MeterRegistry meters,
-            LongSupplier nanos,
             RandomGenerator chance,
             BiConsumer<Duration, Runnable> timer) {
         this.nodes = nodes;
-        this.clock = clock;
-        this.nanos = nanos;
+        this.times = times;
         this.chance = chance;
         nextLook = new NextLook(timer);
-        Settings.Intake intake = settings.intake();
         routes = new Routes(settings, nodes);
-        schedule = new Schedule(
-                new WaitingLine(intake.lowShare()),
-                new DeferralPolicy(intake.park(), intake.slots()),
-                new ReplicaSlots(
-                        intake.slots(),
-                        intake.topics().stream()
-                                .collect(Collectors.toMap(Settings.JobTopic::name, Settings.JobTopic::slots))),
-                new ModelGroups(node ->
-                        nodes.find(node).filter(ModelGroups::swapsModels).isPresent()));
+        schedule = Schedule.of(
+                settings.intake(),
+                node -> nodes.find(node).filter(ModelGroups::swapsModels).isPresent());
         nodes.onChange(this::changed);
         for (Priority priority : Priority.values()) {
             Gauge.builder("penstock.jobs.waiting", schedule, _ -> locked(() -> schedule.waits(priority)))
                     .tag("priority", priority.wireName())
                     .register(meters);
         }
-    }
-
-    private static LongSupplier sinceNow() {
-        long origin = System.nanoTime();
-        return () -> System.nanoTime() - origin;
     }
 
     /**
@@ -113,12 +100,9 @@ public final class Scheduler {
      *     waiting jobs may be too many
      */
     public void crowdedWhile(BooleanSupplier nothingMore) {
-        lock.lock();
-        try {
+        locked(() -> {
             crowded = nothingMore;
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 
     /**
@@ -136,13 +120,10 @@ public final class Scheduler {
             String topic,
             boolean deferredRecord,
             @Nullable Instant deadline) {
-        lock.lock();
-        try {
-            long due = deadline == null ? Wait.NEVER : time(deadline, nanos.getAsLong());
+        return locked(() -> {
+            long due = deadline == null ? Wait.NEVER : times.of(deadline);
             return new QueueEntry(this, nextTurn++, key, promptChars, priority, topic, deferredRecord, due);
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 
     /**
@@ -158,10 +139,10 @@ public final class Scheduler {
             if (!atMost.isPositive()) {
                 return new Admission.TimedOut();
             }
-            long now = nanos.getAsLong();
+            long now = times.now();
             Wait wait = entry.toWait(
                     avoid.useless(),
-                    times(avoid.notBefore(), now),
+                    times.of(avoid.notBefore()),
                     now,
                     now + (atMost.compareTo(FAR) < 0 ? atMost : FAR).toNanos());
             return await(new Waiter(entry, wait, lock.newCondition()));
@@ -176,19 +157,23 @@ public final class Scheduler {
         waiters.put(wait.turn(), waiter);
         try {
             refresh();
-            schedule.joined(wait, nanos.getAsLong());
+            schedule.joined(wait, times.now());
+            if (waiter.entry.preempts()) {
+                preemption.waits(wait.turn(), () -> schedule.need(wait));
+            }
             settle();
             Admission admission;
             while ((admission = waiter.admission) == null) {
                 waiter.ended.await();
                 wakeUps++;
             }
-            boolean tooLate = admission instanceof Admission.Granted && wait.end() <= nanos.getAsLong();
+            boolean tooLate = admission instanceof Admission.Granted && wait.end() <= times.now();
             result =
                     waiter.entry.isStopped() ? new Admission.Stopped() : tooLate ? new Admission.TimedOut() : admission;
             return result;
         } finally {
             waiters.remove(wait.turn());
+            preemption.waitsNoMore(wait.turn());
             schedule.left(wait);
             if (waiter.admission instanceof Admission.Granted(Node.Slot slot, String _)
                     && !(result instanceof Admission.Granted)) {
@@ -198,29 +183,63 @@ public final class Scheduler {
     }
 
     void stop(QueueEntry entry) {
-        lock.lock();
-        try {
+        locked(() -> {
             entry.stopped();
             Waiter waiter = waiters.get(entry.turn());
             if (waiter != null && waiter.admission == null) {
                 schedule.left(waiter.wait);
                 waiter.end(new Admission.Stopped());
             }
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 
     void close(QueueEntry entry) {
-        lock.lock();
-        try {
-            if (entry.giveBackSlot()) {
-                schedule.slotGivenBack(entry.topic());
-                settle();
-            }
-        } finally {
-            lock.unlock();
+        locked(() -> giveBackSlot(entry));
+    }
+
+    private void giveBackSlot(QueueEntry entry) {
+        if (entry.giveBackSlot()) {
+            schedule.slotGivenBack(entry.topic());
+            settle();
         }
+    }
+
+    QueueEntry.Running runs(QueueEntry entry, RunningAttempt attempt) {
+        locked(() -> {
+            preemption.began(
+                    entry.turn(),
+                    new Preemption.Candidate(entry.priority(), entry.topic(), entry.preemptions(), attempt));
+            settle();
+        });
+        return () -> locked(() -> preemption.ended(entry.turn()));
+    }
+
+    void preempted(QueueEntry entry, RunningAttempt attempt) {
+        locked(() -> {
+            entry.countPreemption();
+            if (attempt.givesReplicaSlot()) {
+                giveBackSlot(entry);
+            }
+        });
+    }
+
+    Optional<Admission.Granted> spare(QueueEntry entry, Avoid avoid, String first) {
+        return fresh(() -> {
+            long now = times.now();
+            Set<String> useless = new HashSet<>(avoid.useless());
+            useless.add(first);
+            Wait wait = entry.toWait(useless, times.of(avoid.notBefore()), now, Wait.NEVER);
+            return schedule.spare(wait, now)
+                    .flatMap(go -> nodes.find(go.node())
+                            .flatMap(node -> slotAt(node, wait.promptChars()))
+                            .map(slot -> new Admission.Granted(slot, go.model())));
+        });
+    }
+
+    private Optional<Node.Slot> slotAt(Node node, long promptChars) {
+        Node.Slot slot = node.tryAcquire(promptChars);
+        schedule.changed(load(node));
+        return Optional.ofNullable(slot);
     }
 
     boolean hasOther(RouteKey key, Set<String> these, boolean up) {
@@ -259,6 +278,15 @@ public final class Scheduler {
         });
     }
 
+    private void locked(Runnable event) {
+        lock.lock();
+        try {
+            event.run();
+        } finally {
+            lock.unlock();
+        }
+    }
+
     private <T> T locked(Supplier<T> question) {
         lock.lock();
         try {
@@ -275,23 +303,17 @@ public final class Scheduler {
 
     /** Handles a change of a node: it may take more requests, or its state or its models have changed. */
     private void changed(String node) {
-        lock.lock();
-        try {
+        locked(() -> {
             nodes.find(node).ifPresent(found -> schedule.changed(load(found)));
             settle();
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 
     private void timePassed(long at) {
-        lock.lock();
-        try {
+        locked(() -> {
             nextLook.passed(at);
             settle();
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 
     /** Carries out all decisions that the latest event causes. */
@@ -301,12 +323,13 @@ public final class Scheduler {
             return;
         }
         settling = true;
-        long now = nanos.getAsLong();
+        long now = times.now();
         try {
             Decision decision;
             while ((decision = next(now)) != null) {
                 carryOut(decision, now);
             }
+            preemption.askForWaiting();
         } finally {
             settling = false;
             nextLook.set(schedule.nextTime(), now, this::timePassed);
@@ -358,15 +381,6 @@ public final class Scheduler {
     }
 
     private NodesView.Load load(Node node) {
-        return NodesView.Load.of(node, time(node.health().since(), nanos.getAsLong()));
-    }
-
-    private Map<String, Long> times(Map<String, Instant> instants, long now) {
-        return instants.entrySet().stream()
-                .collect(Collectors.toMap(Map.Entry::getKey, each -> time(each.getValue(), now)));
-    }
-
-    private long time(Instant instant, long now) {
-        return now + Duration.between(clock.instant(), instant).toNanos();
+        return NodesView.Load.of(node, times.of(node.health().since()));
     }
 }

@@ -7,6 +7,7 @@ import dev.penstock.settings.Language;
 import dev.penstock.settings.ModelGlob;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Rule;
+import dev.penstock.settings.Settings;
 import dev.penstock.settings.Target;
 import dev.penstock.settings.source.FreeForm;
 import dev.penstock.wire.ModelName;
@@ -24,13 +25,12 @@ import java.util.TreeMap;
 final class RuleReader {
     /**
      * The keys of a later version. When one works, it leaves this list, and {@link #read} puts its value into the
-     * {@link Rule}: balance and bound go to placement; on-overflow to the fit of prompts; continue, hedge and preempt to
-     * the execution; group and group-max-wait to the scheduler.
+     * {@link Rule}: balance and bound go to placement; on-overflow to the fit of prompts; group and group-max-wait to the scheduler.
      */
-    private static final List<String> LATER =
-            List.of("balance", "bound", "on-overflow", "continue", "hedge", "preempt", "group", "group-max-wait");
+    private static final List<String> LATER = List.of("balance", "bound", "on-overflow", "group", "group-max-wait");
 
-    private static final List<String> KEYS = List.of("name", "when", "to", "set", "timeouts", "retries");
+    private static final List<String> KEYS =
+            List.of("name", "when", "to", "set", "timeouts", "retries", "continue", "hedge", "preempt");
     private static final List<String> WHEN = List.of(
             "task",
             "model",
@@ -56,6 +56,9 @@ final class RuleReader {
 
     private static final int LONGEST_NAME = 64;
 
+    /** Stands for the node's own 95th percentile of the time to the first token. */
+    private static final String USUAL_FIRST_TOKEN = "p95";
+
     private final String key;
     private final RuleFields fields;
     private final Mistakes mistakes;
@@ -72,7 +75,14 @@ final class RuleReader {
         List<String> known = new ArrayList<>(KEYS);
         known.addAll(LATER);
         fields.onlyKnown(known);
-        return new Rule(name(), when(fields.object("when")), to(), set(fields.object("set")), timeouts(), retries());
+        return new Rule(
+                name(),
+                when(fields.object("when")),
+                to(),
+                set(fields.object("set")),
+                timeouts(),
+                retries(),
+                new Rule.Handling(continuing(), hedge(), preempts()));
     }
 
     private String name() {
@@ -205,5 +215,34 @@ final class RuleReader {
         retries.onlyKnown(List.of("max-attempts", "backoff", "max-backoff"));
         return new Rule.OwnRetries(
                 retries.number("max-attempts", 1), retries.duration("backoff"), retries.duration("max-backoff"));
+    }
+
+    private Optional<Settings.Continuing> continuing() {
+        return fields.text("continue")
+                .flatMap(text -> fields.oneOf(
+                        fields.key("continue"),
+                        text,
+                        List.of(Settings.Continuing.values()),
+                        Settings.Continuing::wireName));
+    }
+
+    private Optional<Rule.Hedge> hedge() {
+        if (!fields.has("hedge")) {
+            return Optional.empty();
+        }
+        RuleFields hedge = fields.object("hedge");
+        hedge.onlyKnown(List.of("after"));
+        Optional<String> after = hedge.text("after");
+        if (after.isEmpty()) {
+            hedge.mistake("after", "expected %s or a duration, such as 2s".formatted(USUAL_FIRST_TOKEN));
+        }
+        return Optional.of(new Rule.Hedge(
+                after.filter(text -> !text.equals(USUAL_FIRST_TOKEN)).flatMap(_ -> hedge.duration("after"))));
+    }
+
+    private boolean preempts() {
+        return fields.text("preempt")
+                .flatMap(text -> fields.oneOf(fields.key("preempt"), text, List.of(true, false), String::valueOf))
+                .orElse(false);
     }
 }
