@@ -37,7 +37,7 @@ final class DuplicateCheck {
     private final Rule.Handling handling;
     private final RunContext context;
 
-    /** @param handling of the job's routing rule */
+    /** @param handling the part of the job's routing rule that tells whether its text may be continued */
     DuplicateCheck(
             TakenJob taken,
             Delivery delivery,

@@ -49,16 +49,12 @@ final class GivingWay {
     void wrote(NodeCall call, Transcript transcript, boolean hasSpoken) {
         if (preemptible) {
             running.wrote(call.limit(), meanTokens, transcript.pieces(), transcript.tokens());
-            running.mayStop(mayStop(transcript, hasSpoken));
+            running.mayStop(!hasSpoken || (canGoOn && transcript.isContinuable()));
         }
     }
 
-    /** Returns whether the attempt stops for another job now. */
+    /** Returns whether the attempt stops for another job now. Inside a code point, it reads on first. */
     boolean stopsNow(Transcript transcript, boolean hasSpoken) {
-        return running.isAsked() && mayStop(transcript, hasSpoken);
-    }
-
-    private boolean mayStop(Transcript transcript, boolean hasSpoken) {
-        return !hasSpoken || (canGoOn && transcript.mayPause());
+        return running.isAsked() && (!hasSpoken || (canGoOn && transcript.mayPause()));
     }
 }

@@ -72,7 +72,7 @@ public final class QueueEntry implements AutoCloseable {
         void close();
     }
 
-    /** Notes that an attempt has stopped because it was asked to. The run waits again, at its old place in the line. */
+    /** Notes that an attempt has stopped because it was asked to. The run waits again, with its old turn. */
     public void preempted(RunningAttempt attempt) {
         scheduler.preempted(this, attempt);
     }

@@ -179,9 +179,6 @@ class PreemptedRunTest {
         rig.pass(Duration.ofSeconds(1));
         assertThat(call(1).isOpen()).isTrue();
         call(1).say(text("\udf0a"));
-
-        // the scheduler looks again when a node changes
-        rig.nodes.server("a").up("llama", "other");
         call(2).answer("at once");
         high.result();
         FakeNodes.Call rest = call(3);

@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -25,7 +26,7 @@ import org.junit.jupiter.params.provider.CsvSource;
  * is handed back and another run goes on.
  *
  * <p>Properties: when the record is acknowledged, the log holds a valid outcome. A reader of the chunks of a closed log
- * has exactly the outcome's text. Of all runs that crashed after they had sent a request, at most one is not counted.
+ * has exactly the outcome's text. At most one run that crashed after its request is not counted.
  */
 class YieldingRunWalkTest {
     private static final int LAST_ATTEMPT = 5;
@@ -169,7 +170,7 @@ class YieldingRunWalkTest {
     }
 
     /** Which attempts may be hedged. */
-    private enum Hedging {
+    enum Hedging {
         NONE,
         /** Those of a run that has sent a {@code started}, or that is the record's first. */
         WHERE_A_CRASH_IS_NOT_NEWS,
@@ -222,8 +223,7 @@ class YieldingRunWalkTest {
     void if_each_attempt_is_hedged_a_job_crashes_its_process_again_and_again_and_no_run_is_counted() {
         List<Event> log = walk(new Limits(3, 0, 0, Hedging.ALL, false));
 
-        assertThat(log).isNotNull();
-        assertThat(read(log).starts()).isEqualTo(RunStarts.NONE);
+        assertThat(read(Objects.requireNonNull(log)).starts()).isEqualTo(RunStarts.NONE);
     }
 
     /** @return the log of a state that breaks a property; null if there is none */

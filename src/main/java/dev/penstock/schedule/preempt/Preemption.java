@@ -84,7 +84,7 @@ public final class Preemption {
                                 && need.topics().test(candidate.topic()))
                 .max(Comparator.<Candidate>comparingLong(
                                 candidate -> candidate.attempt().left())
-                        .thenComparing(candidate -> candidate.priority().rank()))
+                        .thenComparingInt(candidate -> candidate.priority().rank()))
                 .map(Candidate::attempt);
     }
 }
