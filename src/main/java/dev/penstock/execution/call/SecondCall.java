@@ -8,6 +8,7 @@ import io.opentelemetry.context.Context;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
@@ -67,11 +68,20 @@ public final class SecondCall implements AutoCloseable {
         return result.isDone();
     }
 
-    /** Takes the request over. It waits until the thread does not use the request any more. */
+    /**
+     * Takes the request over. It waits until the thread does not use the request any more.
+     *
+     * @throws CompletionException if an unexpected exception has ended the thread; then the request is closed
+     */
     public Result takeOver() {
         released = true;
         call.wake();
-        return result.join();
+        try {
+            return result.join();
+        } catch (CompletionException e) {
+            close();
+            throw e;
+        }
     }
 
     private void read(Asked asked, Until until) {
