@@ -15,6 +15,7 @@ import dev.penstock.ledger.row.JobRow;
 import dev.penstock.ledger.row.Submission;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.Recovery;
+import dev.penstock.settings.Rule;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Optional;
@@ -33,10 +34,19 @@ final class DuplicateCheck {
     private final Delivery delivery;
     private final JobReplies replies;
     private final StopSignal signal;
+    private final Rule.Handling handling;
     private final RunContext context;
 
-    DuplicateCheck(TakenJob taken, Delivery delivery, JobReplies replies, StopSignal signal, RunContext context) {
+    /** @param handling the part of the job's routing rule that tells whether its text may be continued */
+    DuplicateCheck(
+            TakenJob taken,
+            Delivery delivery,
+            JobReplies replies,
+            StopSignal signal,
+            Rule.Handling handling,
+            RunContext context) {
         this.taken = taken;
+        this.handling = handling;
         this.delivery = delivery;
         this.replies = replies;
         this.signal = signal;
@@ -284,7 +294,7 @@ final class DuplicateCheck {
     }
 
     private boolean mayContinue() {
-        return ContinuePlan.mayContinue(context.settings().continuing(), taken.job());
+        return ContinuePlan.mayContinue(handling.continuing(context.settings().continuing()), taken.job());
     }
 
     private Recovery.Known read() throws InterruptedException, Recovery.LookUpFailed {

@@ -131,7 +131,9 @@ final class JobRun {
             delivery.defer(Deferral.HANDED_BACK, delivery.handedBack(), delivery.failures());
             return null;
         }
-        switch (new DuplicateCheck(taken, delivery, replies, signal, context).advise()) {
+        switch (new DuplicateCheck(
+                        taken, delivery, replies, signal, decision.rule().handling(), context)
+                .advise()) {
             case DuplicateCheck.Advice.Run(Recovery.Known known) ->
                 run(known == null ? Recovery.Known.NOTHING : known, known);
             case DuplicateCheck.Advice.Over() -> delivery.acknowledge();

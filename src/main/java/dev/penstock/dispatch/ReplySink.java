@@ -54,6 +54,11 @@ final class ReplySink implements AnswerSink {
     }
 
     @Override
+    public boolean mayStartLate() {
+        return started || !recovered;
+    }
+
+    @Override
     public boolean chunk(Answer.Head head, List<TokenEvent> deltas) {
         return replies.send(new JobEvent.Chunk(head, deltas));
     }

@@ -22,6 +22,12 @@ public interface AnswerSink {
     boolean started(JobEvent.Started started) throws InterruptedException;
 
     /**
+     * Returns whether {@code started} may come after the attempt's request, at the first token. It may not if only this
+     * event could show that the request has crashed the process.
+     */
+    boolean mayStartLate();
+
+    /**
      * Takes a piece of the answer.
      *
      * @return false if a part of it is too large and cannot be cut

@@ -71,6 +71,16 @@ final class AttemptTrace implements AutoCloseable {
         return new AttemptTrace(builder.startSpan());
     }
 
+    /** Notes that the second node of a hedged attempt gives the answer. */
+    void movedTo(NodeSettings node, String model) {
+        MDC.put("node", node.name());
+        span.setAttribute("gen_ai.provider.name", provider(node.backend()))
+                .setAttribute("gen_ai.request.model", model)
+                .setAttribute("penstock.node", node.name())
+                .setAttribute("penstock.pool", node.pool())
+                .setAttribute("penstock.hedged", true);
+    }
+
     /**
      * Adds the end of the attempt to the span.
      *
@@ -96,6 +106,7 @@ final class AttemptTrace implements AutoCloseable {
             case AttemptStream.End.Stopped() -> span.setAttribute("penstock.stopped", true);
             case AttemptStream.End.TooLate() ->
                 span.setAttribute("error.type", "timeout").setStatus(StatusCode.ERROR);
+            case AttemptStream.End.Preempted() -> span.setAttribute("penstock.preempted", true);
         }
     }
 

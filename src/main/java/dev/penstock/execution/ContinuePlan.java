@@ -26,6 +26,8 @@ public final class ContinuePlan {
             JobFailure.Code.MODEL_NOT_FOUND,
             JobFailure.Code.NODE_ERROR);
 
+    private static final String ANY_TEXT = "any text";
+
     private final Settings.Continuing policy;
     private final Map<String, Object> parameters;
     private boolean refused;
@@ -67,6 +69,11 @@ public final class ContinuePlan {
         return published
                 .filter(text -> !refused && isAllowed(text.model(), model))
                 .filter(text -> node.canContinue(job, model, parameters, text.text()));
+    }
+
+    /** Returns whether an answer of this job that stops at this node could go on at a node like it. */
+    boolean mayContinueAt(Node node, PromptJob job, String model) {
+        return policy != Settings.Continuing.NEVER && !refused && node.canContinue(job, model, parameters, ANY_TEXT);
     }
 
     private boolean isAllowed(String before, String now) {

@@ -1,5 +1,10 @@
 package dev.penstock.execution;
 
+import dev.penstock.execution.call.Asked;
+import dev.penstock.execution.call.Hedge;
+import dev.penstock.execution.call.NodeCall;
+import dev.penstock.execution.time.NodeWait;
+import dev.penstock.execution.time.TimeLimits;
 import dev.penstock.job.Answer;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
@@ -10,12 +15,15 @@ import dev.penstock.node.Node;
 import dev.penstock.route.balance.Length;
 import dev.penstock.schedule.Admission;
 import dev.penstock.schedule.QueueEntry;
+import dev.penstock.schedule.preempt.RunningAttempt;
 import dev.penstock.settings.Placing;
+import dev.penstock.settings.Rule;
 import dev.penstock.settings.Settings;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.List;
+import java.util.HashSet;
 import java.util.Objects;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,6 +31,8 @@ import org.jspecify.annotations.Nullable;
  * outcome, is deferred or is released. Its thread owns it; other threads may call {@link #isWaiting}.
  */
 public final class Execution {
+    private static final QueueEntry.Running NOT_PREEMPTIBLE = () -> {};
+
     private final Work work;
     private final PromptJob job;
     private final QueueEntry entry;
@@ -34,18 +44,19 @@ public final class Execution {
     private final ContinuePlan continuePlan;
     private final OldTurns oldTurns;
     private final Transcript transcript;
+    private final AttemptEvents events;
+    private final NodeWait wait;
     private TimeLimits limits;
-    private int firstAttempt;
-    private int lastAttempt;
+    /** Whether any job may stop an attempt of this one. */
+    private final boolean preemptible;
+
     private int outcomeAttempt;
     private @Nullable Long queuedMillis;
     /** The failure of the last attempt; null if there is none. */
     private @Nullable JobFailure last;
 
-    /** Predicts whether the job meets its deadline; null if the job has none, or ends only when its deadline is over. */
-    private final @Nullable DeadlineForecast forecast;
-    /** The outcome of a job that cannot meet its deadline any more; null if nothing predicts that. */
-    private @Nullable JobEvent tooLate;
+    /** Whether the last attempt gave its slot to another job. */
+    private boolean preempted;
 
     private volatile boolean waiting = true;
 
@@ -77,6 +88,9 @@ public final class Execution {
         record Done(Result result) implements Step {}
 
         record Again(JobFailure failure, boolean elsewhere) implements Step {}
+
+        /** The attempt gave its slot to another job. */
+        record Later() implements Step {}
     }
 
     /** @param entry the job's queue entry; the caller closes it */
@@ -92,7 +106,8 @@ public final class Execution {
         Settings.Retries retries = work.rule().retries().over(context.settings().retries());
         int maxAttempts = Objects.requireNonNullElse(job.maxAttempts(), retries.maxAttempts());
         plan = new RetryPlan(retries, maxAttempts, work.failures(), context.chance());
-        Settings.Continuing continuing = context.settings().continuing();
+        Settings.Continuing continuing =
+                work.rule().handling().continuing(context.settings().continuing());
         continuePlan = new ContinuePlan(continuing, work.rule().set().parameters());
         oldTurns = new OldTurns(
                 job,
@@ -102,9 +117,14 @@ public final class Execution {
         if (work.published() != null) {
             transcript.recover(work.published());
         }
+        preemptible = context.settings().routing().rules().stream()
+                .anyMatch(rule -> rule.handling().preempts());
+        if (work.rule().handling().preempts()) {
+            entry.mayPreempt();
+        }
         limits = new TimeLimits(job, work.firstStarted());
-        forecast = job.deadline() != null && context.settings().refuseEarly() ? new DeadlineForecast(job) : null;
-        lastAttempt = work.lastAttempt();
+        wait = new NodeWait(job, entry, context.settings().refuseEarly(), context.clock());
+        events = new AttemptEvents(work, sink, signal, transcript);
         outcomeAttempt = work.outcomeAttempt();
     }
 
@@ -115,12 +135,12 @@ public final class Execution {
 
     /** Returns the first attempt of this execution; 0 if there is none. */
     public int firstAttempt() {
-        return firstAttempt;
+        return events.firstAttempt();
     }
 
     /** Returns the last attempt of the job; 0 if there is none. */
     public int lastAttempt() {
-        return lastAttempt;
+        return events.lastAttempt();
     }
 
     /** Returns how many failed attempts of the job count against its max_attempts, including those of earlier runs. */
@@ -151,7 +171,8 @@ public final class Execution {
                     return new Result.Deferred(cause, left());
                 }
                 case Admission.TimedOut() -> {
-                    return withoutAttempt(tooLate == null ? limits.over(null, last) : tooLate);
+                    return withoutAttempt(
+                            Objects.requireNonNullElseGet(wait.tooLate(), () -> limits.over(null, last)));
                 }
                 case Admission.Granted(Node.Slot slot, String model) -> {
                     switch (attempt(slot, model)) {
@@ -160,14 +181,18 @@ public final class Execution {
                         }
                         case Step.Again(JobFailure failure, boolean elsewhere) -> {
                             last = failure;
-                            outcomeAttempt = lastAttempt + 1;
                             if (elsewhere && !entry.hasOther(plan.useless())) {
+                                outcomeAttempt = events.lastAttempt() + 1;
                                 return withoutAttempt(new JobEvent.Failed(failure, null, job.metadata()));
                             }
-                            if (!signal.isGiven() && !owner.stillOwns()) {
-                                return new Result.Released();
-                            }
                         }
+                        case Step.Later() -> {
+                            // nothing failed
+                        }
+                    }
+                    outcomeAttempt = events.lastAttempt() + 1;
+                    if (!signal.isGiven() && !owner.stillOwns()) {
+                        return new Result.Released();
                     }
                 }
             }
@@ -176,34 +201,7 @@ public final class Execution {
 
     private Admission await() throws InterruptedException {
         try (var _ = signal.wakeBy(entry::stop)) {
-            if (forecast == null || limits.firstStarted() != null) {
-                return entry.await(plan.avoid(), left());
-            }
-            return await(forecast);
-        }
-    }
-
-    /** Waits only as long as the job can meet its deadline. A job that has started is not ended early. */
-    private Admission await(DeadlineForecast forecast) throws InterruptedException {
-        while (true) {
-            Duration left = left();
-            List<DeadlineForecast.Candidate> candidates = entry.candidates().stream()
-                    .map(node -> new DeadlineForecast.Candidate(
-                            node.health().state() == Node.State.UP,
-                            node.requests().speed()))
-                    .toList();
-            switch (forecast.advise(candidates, left)) {
-                case DeadlineForecast.Advice.TooLate late -> {
-                    tooLate = left.isPositive() ? forecast.tooLate(late, left, now()) : null;
-                    return new Admission.TimedOut();
-                }
-                case DeadlineForecast.Advice.Wait(Duration atMost) -> {
-                    Admission admission = entry.await(plan.avoid(), left.isPositive() ? atMost : left);
-                    if (!(admission instanceof Admission.TimedOut) || !left().isPositive()) {
-                        return admission;
-                    }
-                }
-            }
+            return wait.await(plan.avoid(), limits);
         }
     }
 
@@ -220,47 +218,47 @@ public final class Execution {
                 context.meters().routed(work.rule(), node);
             }
             begin(node, model, continued, now);
-            JobEvent.Started started = new JobEvent.Started(
-                    node.name(),
-                    node.settings().backend().wireName(),
-                    model,
-                    now,
-                    work.record(),
-                    job.metadata(),
-                    continued == null ? null : continued.last());
-            if (!sink.started(started)) {
-                JobFailure failure = sink.tooLarge("the event 'started' is too large");
-                return done(Outcome.withoutAttempt(new JobEvent.Failed(failure, null, job.metadata())));
+            Hedge hedge = hedge(node, continued);
+            if (!hedge.isOn() && !events.start(node, model)) {
+                return tooLargeStart();
             }
             Answer.Head head = new Answer.Head(
                     (job.task().answersInChat() ? "chatcmpl-" : "cmpl-") + job.id(),
                     now.getEpochSecond(),
                     model,
                     job.task());
+            RunningAttempt running = new RunningAttempt(node.name());
             AttemptStream attempt = new AttemptStream(
-                    slot,
-                    oldTurns.fitted(slot, model),
-                    work.rule(),
+                    new NodeCall(slot, model),
+                    new Asked(oldTurns.fitted(slot, model), work.rule(), continued),
                     head,
-                    continued,
+                    new GivingWay(hedge, running, continuePlan, preemptible),
                     transcript,
                     signal,
                     left(),
                     context);
-            AttemptStream.End end;
-            try (AttemptTrace trace = AttemptTrace.begin(context.tracer(), job, node.settings(), model, lastAttempt)) {
-                end = read(attempt, node);
-                trace.ended(end, attempt.firstTokenMillis());
+            try (attempt;
+                    var _ = preemptible ? entry.runs(running) : NOT_PREEMPTIBLE) {
+                AttemptStream.End end;
+                try (AttemptTrace trace =
+                        AttemptTrace.begin(context.tracer(), job, node.settings(), model, events.number())) {
+                    end = events.read(attempt, trace);
+                    trace.ended(end, attempt.firstTokenMillis());
+                }
+                context.meters()
+                        .attempted(job, attempt.slot(), end, attempt.firstTokenMillis(), attempt.streamMillis());
+                return step(end, attempt, running);
             }
-            context.meters().attempted(job, slot, end, attempt.firstTokenMillis(), attempt.streamMillis());
-            return step(end, started, attempt, slot, continued != null);
         } finally {
             waiting = true;
         }
     }
 
     private void count(Node node, @Nullable PublishedText continued) {
-        if (continued != null) {
+        if (preempted) {
+            // another job needed the slot, and no node failed
+            preempted = false;
+        } else if (continued != null) {
             context.meters().continued();
         } else if (last != null && !node.name().equals(last.node())) {
             context.meters().startedOver();
@@ -268,54 +266,57 @@ public final class Execution {
     }
 
     private void begin(Node node, String model, @Nullable PublishedText continued, Instant now) {
-        sink.begin(++lastAttempt);
-        firstAttempt = firstAttempt == 0 ? lastAttempt : firstAttempt;
+        events.begin(now, continued == null ? null : continued.last());
         if (queuedMillis == null) {
             queuedMillis = millisUntil(now);
             context.meters().queued(queuedMillis);
         }
         limits = limits.startedAt(now);
-        transcript.begin(node.name(), model, lastAttempt, continued);
+        transcript.begin(node.name(), model, events.number(), continued);
     }
 
-    /** Publishes the chunks of an attempt, and returns how the attempt ended. */
-    private AttemptStream.End read(AttemptStream attempt, Node node) throws InterruptedException {
-        try (attempt) {
-            while (true) {
-                switch (attempt.next()) {
-                    case AttemptStream.Progress.Chunk(Answer.Head head, var deltas) -> {
-                        if (!sink.chunk(head, deltas)) {
-                            return new AttemptStream.End.Failed(sink.tooLarge("a part of the answer cannot be cut")
-                                    .atNode(node.name()));
-                        }
-                        transcript.published(sink.lastSeq());
-                    }
-                    case AttemptStream.Progress.Ended(AttemptStream.End end) -> {
-                        return end;
-                    }
-                }
-            }
-        }
+    /**
+     * Returns when a second node is asked. An attempt that continues a text never asks one. If the sink needs {@code
+     * started} before the request, no second node is asked either, because only the first token tells the node.
+     */
+    private Hedge hedge(Node node, @Nullable PublishedText continued) {
+        Rule.Hedge rule = work.rule().handling().hedge().orElse(null);
+        Set<String> others = new HashSet<>(plan.useless());
+        others.add(node.name());
+        return rule == null || continued != null || !sink.mayStartLate() || !entry.hasOther(others)
+                ? Hedge.NEVER
+                : Hedge.of(rule, node, () -> entry.spare(plan.avoid(), node.name()));
     }
 
-    /** @param continued whether the attempt had to continue a text */
-    private Step step(
-            AttemptStream.End end, JobEvent.Started started, AttemptStream attempt, Node.Slot slot, boolean continued)
+    private Step step(AttemptStream.End end, AttemptStream attempt, RunningAttempt running)
             throws InterruptedException {
-        Node node = slot.node();
-        JobEvent.Execution execution = execution(started, attempt);
+        JobEvent.Started event = events.started();
+        if (event == null) {
+            return signal.isOver() ? new Step.Done(new Result.Released()) : tooLargeStart();
+        }
+        Node node = attempt.slot().node();
+        JobEvent.Execution execution = execution(event, attempt);
         return switch (end) {
             case AttemptStream.End.Whole(Answer answer, Usage _) ->
-                done(Outcome.of(new JobEvent.Completed(answer, false, execution, job.metadata()), started, node));
+                done(Outcome.of(new JobEvent.Completed(answer, false, execution, job.metadata()), event, node));
             case AttemptStream.End.Stopped() ->
                 signal.reason() == StopSignal.Reason.CANCELLED
-                        ? done(Outcome.of(new JobEvent.Cancelled(execution, job.metadata()), started, node))
+                        ? done(Outcome.of(new JobEvent.Cancelled(execution, job.metadata()), event, node))
                         : new Step.Done(new Result.Released());
-            case AttemptStream.End.TooLate() -> done(Outcome.of(limits.over(execution, last), started, node));
+            case AttemptStream.End.TooLate() -> done(Outcome.of(limits.over(execution, last), event, node));
+            case AttemptStream.End.Preempted() -> {
+                attempt.slot().excused();
+                attempt.close();
+                context.meters().preempted();
+                entry.preempted(running);
+                preempted = true;
+                keepPublished();
+                yield new Step.Later();
+            }
             case AttemptStream.End.Failed(JobFailure failure) -> {
-                slot.failed(failure);
+                attempt.slot().failed(failure);
                 boolean spoke = attempt.firstTokenMillis() != null;
-                if (continued && !spoke && continuePlan.failed(failure)) {
+                if (event.resumedFrom() != null && !spoke && continuePlan.failed(failure)) {
                     yield new Step.Again(failure, false);
                 }
                 if (failure.code() == JobFailure.Code.CONTEXT_LENGTH_EXCEEDED && !spoke) {
@@ -323,39 +324,46 @@ public final class Execution {
                         yield new Step.Again(failure, false);
                     }
                     if (work.rule().placing().overflow() == Placing.Overflow.FAIL) {
-                        yield done(Outcome.of(new JobEvent.Failed(failure, execution, job.metadata()), started, node));
+                        yield done(Outcome.of(new JobEvent.Failed(failure, execution, job.metadata()), event, node));
                     }
                 }
-                if (transcript.continuable().isPresent() && !sink.awaitPublished()) {
-                    // the broker lacks a chunk, so no reader has the whole text
-                    transcript.startOver();
-                }
+                keepPublished();
                 Instant now = now();
-                RetryPlan.Next next = plan.after(
-                        new RetryPlan.Failed(failure, node.name(), spoke), now, limits.left(now), entry::mayHaveOther);
-                yield switch (next) {
+                RetryPlan.Failed failed = plan.failed(failure, attempt, now);
+                yield switch (plan.after(failed, now, limits.left(now), entry::mayHaveOther)) {
                     case RetryPlan.Next.Anywhere() -> new Step.Again(failure, false);
                     case RetryPlan.Next.Elsewhere() -> new Step.Again(failure, true);
                     case RetryPlan.Next.GiveUp(JobFailure why) ->
-                        done(Outcome.of(new JobEvent.Failed(why, execution, job.metadata()), started, node));
+                        done(Outcome.of(new JobEvent.Failed(why, execution, job.metadata()), event, node));
                 };
             }
         };
     }
 
-    private JobEvent.Execution execution(JobEvent.Started started, AttemptStream attempt) {
+    /** Waits until the broker has all chunks. If it lacks one, no reader has the whole text, so the text starts over. */
+    private void keepPublished() throws InterruptedException {
+        if (transcript.continuable().isPresent() && !sink.awaitPublished()) {
+            transcript.startOver();
+        }
+    }
+
+    private JobEvent.Execution execution(JobEvent.Started event, AttemptStream attempt) {
         return new JobEvent.Execution(
-                started.node(),
-                started.backend(),
+                event.node(),
+                event.backend(),
                 attempt.model(),
                 queuedMillis == null ? 0 : queuedMillis,
                 attempt.firstTokenMillis(),
                 millisUntil(now()),
-                lastAttempt,
+                events.lastAttempt(),
                 attempt.ignoredParameters(),
                 transcript.segments(),
                 transcript.allAttempts(),
                 oldTurns.dropped());
+    }
+
+    private Step tooLargeStart() {
+        return done(Outcome.withoutAttempt(new JobEvent.Failed(events.tooLargeStart(), null, job.metadata())));
     }
 
     private static Step done(Outcome outcome) {

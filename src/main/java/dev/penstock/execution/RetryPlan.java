@@ -79,6 +79,18 @@ final class RetryPlan {
     }
 
     /**
+     * Adds a request that failed beside the one that decided over its attempt. The later attempts avoid its node. It does
+     * not count.
+     */
+    void beside(JobFailure failure, String node, Instant now) {
+        switch (failure.code().remedy()) {
+            case NONE -> {}
+            case OTHER_NODE -> useless.add(node);
+            case RETRY -> notBefore.put(node, now.plus(pause(failure, failuresAt.merge(node, 1, Integer::sum))));
+        }
+    }
+
+    /**
      * Decides whether another attempt follows. It gives up if the server asks for a longer pause than the time left,
      * and no other node may serve the job in that time.
      */
@@ -135,5 +147,23 @@ final class RetryPlan {
     /** Returns how many failed attempts count against the job's max_attempts. */
     int counted() {
         return counted;
+    }
+
+    /**
+     * Returns the failure of an attempt. If both requests of a hedged attempt failed before they spoke, it is that of the
+     * first one.
+     */
+    Failed failed(JobFailure failure, AttemptStream attempt, Instant now) {
+        boolean spoke = attempt.firstTokenMillis() != null;
+        String node = attempt.slot().node().name();
+        AttemptStream.Beside beside = attempt.beside().orElse(null);
+        if (beside != null && beside.wasFirst() && !spoke) {
+            beside(failure, node, now);
+            return new Failed(beside.failure(), beside.node(), false);
+        }
+        if (beside != null) {
+            beside(beside.failure(), beside.node(), now);
+        }
+        return new Failed(failure, node, spoke);
     }
 }

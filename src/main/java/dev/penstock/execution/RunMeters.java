@@ -23,6 +23,8 @@ public final class RunMeters {
     private final Counter restarts;
     private final Counter missedDeadlines;
     private final Counter continued;
+    private final Counter hedged;
+    private final Counter preempted;
     private final Timer queued;
     private final Timer firstToken;
     private final Timer perToken;
@@ -44,6 +46,8 @@ public final class RunMeters {
         restarts = meters.counter("penstock.failovers", "kind", "restart");
         missedDeadlines = meters.counter("penstock.deadline.missed");
         continued = meters.counter("penstock.failovers", "kind", "continued");
+        hedged = meters.counter("penstock.hedged");
+        preempted = meters.counter("penstock.preempted");
         queued = histogram("penstock.job.queue.seconds");
         firstToken = histogram("gen_ai.server.time_to_first_token");
         perToken = histogram("gen_ai.server.time_per_output_token");
@@ -77,6 +81,32 @@ public final class RunMeters {
     /** Counts an attempt that continues the text of an earlier attempt, after a node or a replica failed. */
     void continued() {
         continued.increment();
+    }
+
+    /** Counts the second request of a hedged attempt. */
+    void hedged() {
+        hedged.increment();
+    }
+
+    /** Counts a request of a hedged attempt that ended because the other one spoke first, or because the attempt ended. */
+    void overtaken(Node node) {
+        counter("penstock.attempts", "node", node.name(), "outcome", "hedged").increment();
+    }
+
+    /** Counts a request of a hedged attempt that failed while the other one went on. */
+    void failedBeside(Node node, JobFailure failure) {
+        counter(
+                        "penstock.attempts",
+                        "node",
+                        node.name(),
+                        "outcome",
+                        failure.code().wireName())
+                .increment();
+    }
+
+    /** Counts an attempt that gave its slot to another job. */
+    void preempted() {
+        preempted.increment();
     }
 
     /**
@@ -125,6 +155,7 @@ public final class RunMeters {
             case AttemptStream.End.Failed(var failure) -> failure.code().wireName();
             case AttemptStream.End.Stopped _ -> "stopped";
             case AttemptStream.End.TooLate _ -> "timeout";
+            case AttemptStream.End.Preempted _ -> "preempted";
         };
     }
 

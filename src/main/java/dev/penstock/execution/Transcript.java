@@ -25,6 +25,7 @@ final class Transcript {
 
     private int chars;
     private int publishedChars;
+    private char lastChar;
     /** The parts of the text that earlier attempts wrote. */
     private List<PublishedText.Segment> earlier = List.of();
 
@@ -71,6 +72,14 @@ final class Transcript {
         attempt = number;
     }
 
+    /** Notes that another node gives the answer of the current attempt. The first one has sent no text. */
+    void movedTo(String otherNode, String withModel) {
+        before = before.plus(here());
+        startOver();
+        node = otherNode;
+        model = withModel;
+    }
+
     /** Drops the answer. */
     void startOver() {
         first = Usage.NONE;
@@ -84,6 +93,7 @@ final class Transcript {
         plain = true;
         chars = 0;
         publishedChars = 0;
+        lastChar = 0;
         reported = Usage.NONE;
         pieces = 0;
         publishedPieces = 0;
@@ -96,6 +106,7 @@ final class Transcript {
         answer.add(new TokenEvent.Text(0, TokenEvent.Field.CONTENT, published.text()));
         chars = published.text().length();
         publishedChars = chars;
+        lastChar = published.text().charAt(chars - 1);
     }
 
     void add(TokenEvent event) {
@@ -104,6 +115,7 @@ final class Transcript {
             case TokenEvent.Text(int choice, TokenEvent.Field field, String text) -> {
                 plain &= choice == 0 && field == TokenEvent.Field.CONTENT;
                 chars += text.length();
+                lastChar = text.isEmpty() ? lastChar : text.charAt(text.length() - 1);
                 pieces++;
             }
             case TokenEvent.ToolCall _,
@@ -130,6 +142,24 @@ final class Transcript {
     /** Returns whether the text so far could be continued by another attempt, once it is published. */
     boolean isContinuable() {
         return mayContinue && plain;
+    }
+
+    /** Returns whether another attempt could continue the text so far, once it is published. */
+    boolean mayPause() {
+        return isContinuable() && !Character.isHighSurrogate(lastChar);
+    }
+
+    /** Returns how many pieces of text the current attempt wrote. */
+    long pieces() {
+        return pieces;
+    }
+
+    /** Returns the tokens of the text so far. */
+    long tokens() {
+        return pieces
+                + earlier.stream()
+                        .mapToLong(PublishedText.Segment::completionTokens)
+                        .sum();
     }
 
     /**

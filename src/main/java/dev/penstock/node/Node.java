@@ -281,6 +281,11 @@ public final class Node {
             requests.excused(request);
         }
 
+        /** Notes that another node, which was asked later, gave its first token sooner. */
+        public void overtaken() {
+            requests.overtaken(request);
+        }
+
         @Override
         public void close() {
             if (held.getAndSet(false)) {

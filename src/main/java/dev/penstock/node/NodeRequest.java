@@ -13,6 +13,7 @@ import dev.penstock.node.upstream.Upstream;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Settings;
 import java.util.Map;
+import java.util.OptionalLong;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
@@ -96,6 +97,12 @@ public final class NodeRequest implements AutoCloseable {
                     JobFailure.Code.NODE_ERROR,
                     "%s: the request for it could not be built".formatted(upstream.title())));
         }
+    }
+
+    /** Returns the most tokens that the answer may have, without the published text; empty if there is no limit. */
+    public OptionalLong limit() {
+        OptionalLong limit = prompt.limit();
+        return limit.isPresent() && limit.getAsLong() < 0 ? OptionalLong.empty() : limit;
     }
 
     @Override

@@ -10,6 +10,7 @@ public final class NodeThroughput {
     /* Guarded by this. */
     private final long[] firstTokenMillis = new long[KEPT];
     private final double[] tokensPerSecond = new double[KEPT];
+    private final long[] answerTokens = new long[KEPT];
     private long firstTokens;
     private long answers;
     private long swaps;
@@ -31,6 +32,7 @@ public final class NodeThroughput {
     /** @param seconds the time from the first token to the last */
     synchronized void answer(long tokens, double seconds) {
         if (tokens > 1 && seconds > 0) {
+            answerTokens[(int) (answers % KEPT)] = tokens;
             tokensPerSecond[(int) (answers++ % KEPT)] = (tokens - 1) / seconds;
         }
     }
@@ -53,6 +55,22 @@ public final class NodeThroughput {
         long[] sorted = Arrays.copyOf(firstTokenMillis, known);
         Arrays.sort(sorted);
         return sorted[(int) Math.min(known - 1, Math.floor(quantile * known))];
+    }
+
+    /**
+     * @param least the least number of answers that the quantile needs
+     * @return the time to the first token in milliseconds, at this quantile; null before so many answers
+     */
+    public synchronized @Nullable Long firstTokenMillis(double quantile, int least) {
+        return firstTokens < least ? null : firstTokenMillis(quantile);
+    }
+
+    /** Returns the mean number of an answer's tokens; null before the first answer. */
+    public synchronized @Nullable Long meanTokens() {
+        int known = (int) Math.min(answers, KEPT);
+        return known == 0
+                ? null
+                : Math.round(Arrays.stream(answerTokens, 0, known).average().orElse(0));
     }
 
     /** Returns the mean of the answers' rates; null before the first answer. */

@@ -227,6 +227,15 @@ public final class RequestsInFlight {
         relent(refusal);
     }
 
+    /**
+     * Notes that another node gave its first token sooner. The time so far counts as a time to the first token. Otherwise
+     * the slow answers would be missing, and the quantiles would become ever smaller.
+     */
+    void overtaken(NodeSlots.Held request) {
+        pace.firstToken(request.lasts(clock.millis()));
+        excused(request);
+    }
+
     synchronized void excused(NodeSlots.Held request) {
         slots.excused(request);
     }

@@ -11,9 +11,11 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -91,6 +93,11 @@ final class NodesView {
 
         boolean hasRoom() {
             return state == Node.State.UP && free > 0;
+        }
+
+        /** Returns whether the node lacks nothing but a free slot, and one more slot is enough. */
+        boolean isFull() {
+            return state == Node.State.UP && free == 0 && inFlight == limit && !isTrial;
         }
 
         double share() {
@@ -252,6 +259,13 @@ final class NodesView {
         BitSet others = (BitSet) nodes.clone();
         others.andNot(tried);
         return others.intersects(up) ? others : nodes;
+    }
+
+    /** Returns those of these nodes that have room as soon as one request ends. */
+    Set<String> full(BitSet nodes) {
+        Set<String> full = new HashSet<>();
+        nodes.stream().mapToObj(i -> loads[i]).filter(Load::isFull).forEach(load -> full.add(load.name()));
+        return full;
     }
 
     /** Returns whether a node is in a set. */

@@ -4,9 +4,11 @@ import dev.penstock.job.Priority;
 import dev.penstock.node.Node;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.balance.Demand;
+import dev.penstock.schedule.preempt.RunningAttempt;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -25,6 +27,8 @@ public final class QueueEntry implements AutoCloseable {
     /* Guarded by the scheduler's lock. */
     private boolean holdsSlot;
     private boolean stopped;
+    private int preemptions;
+    private volatile boolean preempts;
 
     QueueEntry(
             Scheduler scheduler,
@@ -55,6 +59,39 @@ public final class QueueEntry implements AutoCloseable {
         return scheduler.await(this, avoid, atMost);
     }
 
+    /** Notes that the job may stop a running job of lower priority when it finds no free slot. */
+    public void mayPreempt() {
+        preempts = true;
+    }
+
+    /** Notes that an attempt of the run is running. The scheduler may ask it to stop until the returned handle is closed. */
+    public Running runs(RunningAttempt attempt) {
+        return scheduler.runs(this, attempt);
+    }
+
+    /** The handle of a running attempt. Closing it ends the attempt for the scheduler. */
+    public interface Running extends AutoCloseable {
+        @Override
+        void close();
+    }
+
+    /** Notes that an attempt has stopped because it was asked to. The run waits again, with its old turn. */
+    public void preempted(RunningAttempt attempt) {
+        scheduler.preempted(this, attempt);
+    }
+
+    /**
+     * Takes a free slot of another node for a second request of the running attempt, without waiting. Waiting jobs go
+     * first: a node that any job waits for has no slot to spare.
+     *
+     * @param avoid the nodes at which the job failed
+     * @param first the node of the first request
+     * @return empty if there is no such slot
+     */
+    public Optional<Admission.Granted> spare(Avoid avoid, String first) {
+        return scheduler.spare(this, avoid, first);
+    }
+
     /** Ends the current wait and all later waits. */
     public void stop() {
         scheduler.stop(this);
@@ -82,6 +119,22 @@ public final class QueueEntry implements AutoCloseable {
 
     long turn() {
         return turn;
+    }
+
+    Priority priority() {
+        return priority;
+    }
+
+    boolean preempts() {
+        return preempts;
+    }
+
+    int preemptions() {
+        return preemptions;
+    }
+
+    void countPreemption() {
+        preemptions++;
     }
 
     String topic() {

@@ -33,6 +33,11 @@ final class ReplicaSlots {
         return free > 0 && !paused.contains(topic) && leftByTopic.getOrDefault(topic, 1) > 0;
     }
 
+    /** Returns whether a job of a topic may take a slot after a job of another topic has given back its slot. */
+    boolean mayTakeAfter(String topic, String givenBack) {
+        return leftByTopic.getOrDefault(topic, 1) > 0 || topic.equals(givenBack);
+    }
+
     /** Returns how many of a topic's own slots its jobs do not hold. */
     int left(String topic) {
         return leftByTopic.getOrDefault(topic, 0);

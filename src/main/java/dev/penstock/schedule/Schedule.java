@@ -5,7 +5,9 @@ import dev.penstock.job.Priority;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.Router;
 import dev.penstock.route.balance.Fit;
+import dev.penstock.schedule.preempt.Preemption;
 import dev.penstock.settings.Placing;
+import dev.penstock.settings.Settings;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -17,6 +19,8 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.BooleanSupplier;
+import java.util.function.Predicate;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -53,6 +57,18 @@ final class Schedule {
         this.deferral = deferral;
         this.slots = slots;
         this.groups = groups;
+    }
+
+    /** @param swapsModels tests whether a node, by its name, loads a model in place of another one */
+    static Schedule of(Settings.Intake intake, Predicate<String> swapsModels) {
+        return new Schedule(
+                new WaitingLine(intake.lowShare()),
+                new DeferralPolicy(intake.park(), intake.slots()),
+                new ReplicaSlots(
+                        intake.slots(),
+                        intake.topics().stream()
+                                .collect(Collectors.toMap(Settings.JobTopic::name, Settings.JobTopic::slots))),
+                new Groups(swapsModels));
     }
 
     Placement placement() {
@@ -277,6 +293,54 @@ final class Schedule {
             case Placement.Choice.AfterFetch _, Placement.Choice.Later _ ->
                 throw new IllegalStateException("no node has room for " + wait);
         };
+    }
+
+    /** Returns what a waiting job needs of a running one; empty if no running job can help. */
+    Optional<Preemption.Need> need(Wait wait) {
+        Placement.Reach reach = line.reach(wait);
+        boolean lacksReplicaSlot = !wait.holdsSlot() && !slots.mayTake(wait.topic());
+        boolean hasRoom = placement.hasRoom(reach);
+        if (reach.isNowhere() || reach.needsFetch() || (hasRoom && !lacksReplicaSlot)) {
+            return Optional.empty();
+        }
+        NodesView nodes = placement.nodes();
+        Set<String> full = nodes.full(nodes.usable(reach.nodes(), reach.failed()));
+        return Optional.of(new Preemption.Need(
+                wait.priority(),
+                node -> hasRoom || full.contains(node),
+                topic -> !lacksReplicaSlot || slots.mayTakeAfter(wait.topic(), topic),
+                lacksReplicaSlot));
+    }
+
+    /**
+     * Returns the node that can take a second request of a running job at once. No job waits for this node, the node has
+     * the model in memory, and its breaker is closed.
+     *
+     * @param wait a wait that avoids the node of the first request; it is not in the line
+     */
+    Optional<Placement.Choice.Go> spare(Wait wait, long now) {
+        Placement.Reach reach =
+                placement.reach(wait.key(), wait.closed(now), wait.notBefore().keySet());
+        if (!(reach.route() instanceof Router.Route.To(List<List<Router.Candidate>> pools))) {
+            return Optional.empty();
+        }
+        Router.Route spare = new Router.Route.To(pools.stream()
+                .map(pool -> pool.stream().filter(this::isSpare).toList())
+                .toList());
+        return placement.choose(new Placement.Reach(spare, reach.nodes(), reach.failed()), wait, now)
+                        instanceof Placement.Choice.Go go
+                ? Optional.of(go)
+                : Optional.empty();
+    }
+
+    private boolean isSpare(Router.Candidate candidate) {
+        return placement
+                        .nodes()
+                        .find(candidate.node())
+                        .filter(load -> load.hasRoom() && !load.isTrial() && !load.mustLoad(candidate.model()))
+                        .isPresent()
+                && !groups.wouldSwap(candidate.node(), candidate.model())
+                && waitsFor(candidate.node()) == 0;
     }
 
     private @Nullable Decision fetch(long now) {

@@ -6,6 +6,9 @@ import dev.penstock.node.Node;
 import dev.penstock.node.Nodes;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.balance.Demand;
+import dev.penstock.schedule.preempt.Preemption;
+import dev.penstock.schedule.preempt.RunningAttempt;
+import dev.penstock.schedule.time.Times;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.Pauses;
 import io.micrometer.core.instrument.Gauge;
@@ -16,6 +19,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -25,10 +29,8 @@ import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
 import java.util.function.BooleanSupplier;
-import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -42,8 +44,7 @@ public final class Scheduler {
 
     private final Nodes nodes;
     private final Routes routes;
-    private final Clock clock;
-    private final LongSupplier nanos;
+    private final Times times;
     private final RandomGenerator chance;
     private final ReentrantLock lock = new ReentrantLock();
     /* All below are guarded by the lock. */
@@ -51,6 +52,7 @@ public final class Scheduler {
 
     private final NextLook nextLook;
     private final Map<Long, Waiter> waiters = new HashMap<>();
+    private final Preemption preemption = new Preemption();
     private long version = -1;
     private long nextTurn;
     private long wakeUps;
@@ -62,52 +64,37 @@ public final class Scheduler {
         this(
                 settings,
                 nodes,
-                clock,
+                Times.sinceNow(clock),
                 meters,
-                sinceNow(),
                 () -> ThreadLocalRandom.current().nextLong(),
                 NextLook::later);
     }
 
     /**
-     * @param nanos a clock that starts at 0
      * @param chance draws the nodes that are compared if there are many
      * @param timer runs a task after a delay
      */
     Scheduler(
             Settings settings,
             Nodes nodes,
-            Clock clock,
+            Times times,
             MeterRegistry meters,
-            LongSupplier nanos,
             RandomGenerator chance,
             BiConsumer<Duration, Runnable> timer) {
         this.nodes = nodes;
-        this.clock = clock;
-        this.nanos = nanos;
+        this.times = times;
         this.chance = chance;
         nextLook = new NextLook(timer);
-        Settings.Intake intake = settings.intake();
         routes = new Routes(settings, nodes);
-        schedule = new Schedule(
-                new WaitingLine(intake.lowShare()),
-                new DeferralPolicy(intake.park(), intake.slots()),
-                new ReplicaSlots(
-                        intake.slots(),
-                        intake.topics().stream()
-                                .collect(Collectors.toMap(Settings.JobTopic::name, Settings.JobTopic::slots))),
-                new Groups(node -> nodes.find(node).filter(Groups::swapsModels).isPresent()));
+        schedule = Schedule.of(
+                settings.intake(),
+                node -> nodes.find(node).filter(Groups::swapsModels).isPresent());
         nodes.onChange(this::changed);
         for (Priority priority : Priority.values()) {
             Gauge.builder("penstock.jobs.waiting", schedule, _ -> locked(() -> schedule.waits(priority)))
                     .tag("priority", priority.wireName())
                     .register(meters);
         }
-    }
-
-    private static LongSupplier sinceNow() {
-        long origin = System.nanoTime();
-        return () -> System.nanoTime() - origin;
     }
 
     /**
@@ -117,12 +104,9 @@ public final class Scheduler {
      *     waiting jobs may be too many
      */
     public void crowdedWhile(BooleanSupplier nothingMore) {
-        lock.lock();
-        try {
+        locked(() -> {
             crowded = nothingMore;
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 
     /**
@@ -140,13 +124,10 @@ public final class Scheduler {
             String topic,
             boolean deferredRecord,
             @Nullable Instant deadline) {
-        lock.lock();
-        try {
-            long due = deadline == null ? Wait.NEVER : time(deadline, nanos.getAsLong());
+        return locked(() -> {
+            long due = deadline == null ? Wait.NEVER : times.of(deadline);
             return new QueueEntry(this, nextTurn++, key, demand, priority, topic, deferredRecord, due);
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 
     /**
@@ -162,10 +143,10 @@ public final class Scheduler {
             if (!atMost.isPositive()) {
                 return new Admission.TimedOut();
             }
-            long now = nanos.getAsLong();
+            long now = times.now();
             Wait wait = entry.toWait(
                     avoid.useless(),
-                    times(avoid.notBefore(), now),
+                    times.of(avoid.notBefore()),
                     now,
                     now + (atMost.compareTo(FAR) < 0 ? atMost : FAR).toNanos());
             return await(new Waiter(entry, wait, lock.newCondition()));
@@ -185,19 +166,23 @@ public final class Scheduler {
                 result = new Admission.Unservable(tooLong.get());
                 return result;
             }
-            schedule.joined(wait, nanos.getAsLong());
+            schedule.joined(wait, times.now());
+            if (waiter.entry.preempts()) {
+                preemption.waits(wait.turn(), () -> schedule.need(wait));
+            }
             settle();
             Admission admission;
             while ((admission = waiter.admission) == null) {
                 waiter.ended.await();
                 wakeUps++;
             }
-            boolean tooLate = admission instanceof Admission.Granted && wait.end() <= nanos.getAsLong();
+            boolean tooLate = admission instanceof Admission.Granted && wait.end() <= times.now();
             result =
                     waiter.entry.isStopped() ? new Admission.Stopped() : tooLate ? new Admission.TimedOut() : admission;
             return result;
         } finally {
             waiters.remove(wait.turn());
+            preemption.waitsNoMore(wait.turn());
             schedule.left(wait);
             if (waiter.admission instanceof Admission.Granted(Node.Slot slot, String _)
                     && !(result instanceof Admission.Granted)) {
@@ -207,28 +192,24 @@ public final class Scheduler {
     }
 
     void stop(QueueEntry entry) {
-        lock.lock();
-        try {
+        locked(() -> {
             entry.stopped();
             Waiter waiter = waiters.get(entry.turn());
             if (waiter != null && waiter.admission == null) {
                 schedule.left(waiter.wait);
                 waiter.end(new Admission.Stopped());
             }
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 
     void close(QueueEntry entry) {
-        lock.lock();
-        try {
-            if (entry.giveBackSlot()) {
-                schedule.slotGivenBack(entry.topic());
-                settle();
-            }
-        } finally {
-            lock.unlock();
+        locked(() -> giveBackSlot(entry));
+    }
+
+    private void giveBackSlot(QueueEntry entry) {
+        if (entry.giveBackSlot()) {
+            schedule.slotGivenBack(entry.topic());
+            settle();
         }
     }
 
@@ -237,6 +218,44 @@ public final class Scheduler {
                 .flatMap(List::stream)
                 .flatMap(candidate -> nodes.find(candidate.node()).stream())
                 .toList();
+    }
+
+    QueueEntry.Running runs(QueueEntry entry, RunningAttempt attempt) {
+        locked(() -> {
+            preemption.began(
+                    entry.turn(),
+                    new Preemption.Candidate(entry.priority(), entry.topic(), entry.preemptions(), attempt));
+            settle();
+        });
+        return () -> locked(() -> preemption.ended(entry.turn()));
+    }
+
+    void preempted(QueueEntry entry, RunningAttempt attempt) {
+        locked(() -> {
+            entry.countPreemption();
+            if (attempt.givesReplicaSlot()) {
+                giveBackSlot(entry);
+            }
+        });
+    }
+
+    Optional<Admission.Granted> spare(QueueEntry entry, Avoid avoid, String first) {
+        return fresh(() -> {
+            long now = times.now();
+            Set<String> useless = new HashSet<>(avoid.useless());
+            useless.add(first);
+            Wait wait = entry.toWait(useless, times.of(avoid.notBefore()), now, Wait.NEVER);
+            return schedule.spare(wait, now)
+                    .flatMap(go -> nodes.find(go.node())
+                            .flatMap(node -> slotAt(node, wait.demand().promptChars()))
+                            .map(slot -> new Admission.Granted(slot, go.model())));
+        });
+    }
+
+    private Optional<Node.Slot> slotAt(Node node, long promptChars) {
+        Node.Slot slot = node.tryAcquire(promptChars);
+        schedule.changed(load(node));
+        return Optional.ofNullable(slot);
     }
 
     /** Counts a paused node as one that is up, because a pause is no reason to fail a job. */
@@ -287,6 +306,15 @@ public final class Scheduler {
         });
     }
 
+    private void locked(Runnable event) {
+        lock.lock();
+        try {
+            event.run();
+        } finally {
+            lock.unlock();
+        }
+    }
+
     private <T> T locked(Supplier<T> question) {
         lock.lock();
         try {
@@ -303,23 +331,17 @@ public final class Scheduler {
 
     /** Handles a change of a node: it may take more requests, or its state or its models have changed. */
     private void changed(String node) {
-        lock.lock();
-        try {
+        locked(() -> {
             nodes.find(node).ifPresent(found -> schedule.changed(load(found)));
             settle();
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 
     private void timePassed(long at) {
-        lock.lock();
-        try {
+        locked(() -> {
             nextLook.passed(at);
             settle();
-        } finally {
-            lock.unlock();
-        }
+        });
     }
 
     /** Carries out all decisions that the latest event causes. */
@@ -329,12 +351,13 @@ public final class Scheduler {
             return;
         }
         settling = true;
-        long now = nanos.getAsLong();
+        long now = times.now();
         try {
             Decision decision;
             while ((decision = next(now)) != null) {
                 carryOut(decision, now);
             }
+            preemption.askForWaiting();
         } finally {
             settling = false;
             nextLook.set(schedule.nextTime(), now, this::timePassed);
@@ -380,12 +403,11 @@ public final class Scheduler {
         long latest = nodes.version();
         if (latest != version) {
             version = latest;
-            long now = nanos.getAsLong();
-            schedule.paused(times(nodes.pauses().topics(), now));
+            schedule.paused(times.of(nodes.pauses().topics()));
             schedule.rerouted(
                     new Placement(
                             NodesView.of(nodes.all().stream().map(this::load).toList()), routes::of, chance),
-                    now);
+                    times.now());
         }
     }
 
@@ -393,15 +415,6 @@ public final class Scheduler {
         Instant health = node.health().since();
         Instant since =
                 node.pause().map(Pauses.Pause::since).filter(health::isBefore).orElse(health);
-        return NodesView.Load.of(node, time(since, nanos.getAsLong()));
-    }
-
-    private Map<String, Long> times(Map<String, Instant> instants, long now) {
-        return instants.entrySet().stream()
-                .collect(Collectors.toMap(Map.Entry::getKey, each -> time(each.getValue(), now)));
-    }
-
-    private long time(Instant instant, long now) {
-        return now + Duration.between(clock.instant(), instant).toNanos();
+        return NodesView.Load.of(node, times.of(since));
     }
 }

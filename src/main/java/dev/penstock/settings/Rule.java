@@ -18,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param timeouts the timeouts that replace those of the node; {@code connect} is always empty
  * @param retries the limits that replace those of the service
  * @param placing which nodes of the targets come first
+ * @param handling how an attempt gives way to another one
  */
 public record Rule(
         String name,
@@ -26,7 +27,8 @@ public record Rule(
         Change set,
         NodeSettings.OwnTimeouts timeouts,
         OwnRetries retries,
-        Placing placing) {
+        Placing placing,
+        Handling handling) {
     /** The name in metrics of jobs that no rule matches. No rule has it. */
     public static final String NO_NAME = "none";
 
@@ -38,7 +40,8 @@ public record Rule(
             Change.NOTHING,
             NodeSettings.OwnTimeouts.NONE,
             OwnRetries.NONE,
-            Placing.USUAL);
+            Placing.USUAL,
+            Handling.NONE);
 
     public Rule {
         to = List.copyOf(to);
@@ -63,6 +66,28 @@ public record Rule(
             parameters = Map.copyOf(parameters);
         }
     }
+
+    /**
+     * How an attempt gives way to another one.
+     *
+     * @param continuing when an attempt continues a published text; empty for the service's setting
+     * @param hedge when a second node is asked; empty if never
+     * @param preempts whether a job of this rule may stop a running job of lower priority
+     */
+    public record Handling(Optional<Settings.Continuing> continuing, Optional<Hedge> hedge, boolean preempts) {
+        public static final Handling NONE = new Handling(Optional.empty(), Optional.empty(), false);
+
+        public Settings.Continuing continuing(Settings.Continuing service) {
+            return continuing.orElse(service);
+        }
+    }
+
+    /**
+     * When a second node is asked because the first one is silent.
+     *
+     * @param after the time without a first token; empty for the 95th percentile of the first node
+     */
+    public record Hedge(Optional<Duration> after) {}
 
     /** The limits of further attempts. If a limit is empty, the service's limit applies. */
     public record OwnRetries(OptionalInt maxAttempts, Optional<Duration> backoff, Optional<Duration> maxBackoff) {

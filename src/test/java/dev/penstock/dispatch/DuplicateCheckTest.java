@@ -11,6 +11,7 @@ import dev.penstock.ledger.PlayedLedger;
 import dev.penstock.ledger.row.Submissions;
 import dev.penstock.reply.PlayedRecovery;
 import dev.penstock.reply.Recovery;
+import dev.penstock.settings.Rule;
 import java.util.Map;
 import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
@@ -37,7 +38,7 @@ class DuplicateCheckTest {
     }
 
     private DuplicateCheck.Advice advise(TakenJob taken, RunContext context) throws InterruptedException {
-        return new DuplicateCheck(taken, delivery, rig.replies(taken), signal, context).advise();
+        return new DuplicateCheck(taken, delivery, rig.replies(taken), signal, Rule.Handling.NONE, context).advise();
     }
 
     private void submitted(TakenJob... records) {

@@ -56,6 +56,22 @@ class ReplySinkTest {
     }
 
     @Test
+    void only_a_run_that_is_counted_already_or_is_the_first_may_start_late() throws InterruptedException {
+        sink.begin(1);
+        assertThat(sink.mayStartLate()).as("a recovered run").isFalse();
+
+        sink.started(started(1));
+        assertThat(sink.mayStartLate()).as("its next attempt").isTrue();
+
+        ReplySink first = new ReplySink(
+                new JobReplies(
+                        new ReplyTopic("replies", producer, MOST, () -> 1 << 30), new JobId("j"), "s", null, () -> 0),
+                false,
+                () -> true);
+        assertThat(first.mayStartLate()).as("a first run").isTrue();
+    }
+
+    @Test
     void a_chunk_is_cut_where_it_can_be() {
         Answer.Head head = new Answer.Head("chatcmpl-1", 1, "llama", Task.CHAT);
         sink.begin(1);

@@ -4,13 +4,18 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.execution.AttemptStream.End;
 import dev.penstock.execution.AttemptStream.Progress;
+import dev.penstock.execution.call.Asked;
+import dev.penstock.execution.call.Hedge;
+import dev.penstock.execution.call.NodeCall;
 import dev.penstock.job.Answer;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.node.upstream.TokenStream;
+import dev.penstock.schedule.preempt.RunningAttempt;
 import dev.penstock.settings.Rule;
+import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -113,6 +118,7 @@ class AttemptStreamTest {
         public String toString() {
             return millis
                     + switch (progress) {
+                        case Progress.Spoke() -> " spoke";
                         case Progress.Chunk(Answer.Head _, List<TokenEvent> deltas) -> " chunk " + textOf(deltas);
                         case Progress.Ended(End end) -> " " + end.getClass().getSimpleName();
                     };
@@ -126,11 +132,14 @@ class AttemptStreamTest {
     private AttemptStream attempt(PromptJob job, Duration atMost) {
         rig.nodes.server("gpu-a").up("llama").answers(script);
         return new AttemptStream(
-                Objects.requireNonNull(rig.node("gpu-a").tryAcquire(0)),
-                job,
-                Rule.NONE,
+                new NodeCall(Objects.requireNonNull(rig.node("gpu-a").tryAcquire(0)), "llama"),
+                new Asked(job, Rule.NONE, null),
                 new Answer.Head("chatcmpl-1", 0, "llama", job.task()),
-                null,
+                new GivingWay(
+                        Hedge.NEVER,
+                        new RunningAttempt("gpu-a"),
+                        new ContinuePlan(Settings.Continuing.NEVER, Map.of()),
+                        false),
                 new Transcript(false),
                 signal,
                 atMost,
@@ -333,11 +342,14 @@ class AttemptStreamTest {
             throw new IllegalStateException("of the test");
         });
         AttemptStream attempt = new AttemptStream(
-                Objects.requireNonNull(rig.node("gpu-a").tryAcquire(0)),
-                job(),
-                Rule.NONE,
+                new NodeCall(Objects.requireNonNull(rig.node("gpu-a").tryAcquire(0)), "llama"),
+                new Asked(job(), Rule.NONE, null),
                 new Answer.Head("chatcmpl-1", 0, "llama", Task.CHAT),
-                null,
+                new GivingWay(
+                        Hedge.NEVER,
+                        new RunningAttempt("gpu-a"),
+                        new ContinuePlan(Settings.Continuing.NEVER, Map.of()),
+                        false),
                 new Transcript(false),
                 signal,
                 Duration.ofMinutes(1),

@@ -2,6 +2,7 @@ package dev.penstock.execution;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.penstock.execution.time.DeadlineForecast;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;

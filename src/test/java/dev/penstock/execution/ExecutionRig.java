@@ -18,6 +18,7 @@ import dev.penstock.route.match.Decision;
 import dev.penstock.schedule.PausedTime;
 import dev.penstock.schedule.QueueEntry;
 import dev.penstock.schedule.Scheduler;
+import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Rule;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
@@ -71,10 +72,24 @@ final class ExecutionRig {
         context = new ExecutionContext(settings, time.clock(), time::nanos, () -> -1, new RunMeters(meters), tracer);
     }
 
+    /** Returns a rule for all jobs that only says how attempts give way. */
+    static Rule rule(Rule.Handling handling) {
+        return new Rule(
+                "it",
+                dev.penstock.settings.Conditions.ANY,
+                List.of(),
+                Rule.Change.NOTHING,
+                NodeSettings.OwnTimeouts.NONE,
+                Rule.OwnRetries.NONE,
+                dev.penstock.settings.Placing.USUAL,
+                handling);
+    }
+
     /** A job as a test wants it. */
     final class JobForm {
         private Task task = Task.CHAT;
         private boolean stream = true;
+        private Priority priority = Priority.NORMAL;
         private Duration timeout = Duration.ofMinutes(10);
         private @Nullable Instant deadline;
         private PromptJob.Pins pins = PromptJob.Pins.NONE;
@@ -93,6 +108,11 @@ final class ExecutionRig {
 
         JobForm withoutChunks() {
             stream = false;
+            return this;
+        }
+
+        JobForm priority(Priority wanted) {
+            priority = wanted;
             return this;
         }
 
@@ -128,7 +148,7 @@ final class ExecutionRig {
                     model,
                     stream,
                     Map.of("team", "a"),
-                    Priority.NORMAL,
+                    priority,
                     "default",
                     time.clock().instant(),
                     timeout,
@@ -154,6 +174,10 @@ final class ExecutionRig {
 
     Run start(Work work) {
         return new Run(work, new RecordingSink()).begin();
+    }
+
+    Run start(Work work, RecordingSink sink) {
+        return new Run(work, sink).begin();
     }
 
     Run start(PromptJob job, RecordingSink sink) {

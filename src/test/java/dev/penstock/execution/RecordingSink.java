@@ -14,6 +14,7 @@ final class RecordingSink implements AnswerSink {
     volatile boolean takesStarted = true;
     volatile boolean takesChunks = true;
     volatile boolean publishes = true;
+    volatile boolean startsLate = true;
 
     record Recorded(int attempt, JobEvent event) {
         @Override
@@ -30,6 +31,11 @@ final class RecordingSink implements AnswerSink {
     @Override
     public boolean started(JobEvent.Started started) {
         return takesStarted && add(started);
+    }
+
+    @Override
+    public boolean mayStartLate() {
+        return startsLate;
     }
 
     @Override

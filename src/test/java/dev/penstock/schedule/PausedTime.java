@@ -1,6 +1,7 @@
 package dev.penstock.schedule;
 
 import dev.penstock.node.Nodes;
+import dev.penstock.schedule.time.Times;
 import dev.penstock.settings.Settings;
 import dev.penstock.testkit.PlayedClock;
 import io.micrometer.core.instrument.MeterRegistry;
@@ -33,7 +34,7 @@ public final class PausedTime {
 
     /** Returns a scheduler that lives in this time. */
     public Scheduler scheduler(Settings settings, Nodes nodes, MeterRegistry meters) {
-        return new Scheduler(settings, nodes, clock, meters, this::nanos, () -> 0, this::later);
+        return new Scheduler(settings, nodes, new Times(clock, this::nanos), meters, () -> 0, this::later);
     }
 
     /** Runs a task when this time has passed. */

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -153,14 +154,23 @@ public record Prompt(
 
     /** Returns whether the answer may have more tokens than the published text. */
     public boolean hasTokensLeft() {
+        OptionalLong limit = limit();
+        return limit.isEmpty() || limit.getAsLong() != 0;
+    }
+
+    /**
+     * Returns the most tokens that the answer may have, without the published text; empty if the request has no limit. A
+     * negative value also means no limit.
+     */
+    public OptionalLong limit() {
         for (Map<String, Object> fields : List.of(extraBody, asked, defaults)) {
             for (String name : LIMITS) {
                 if (fields.get(name) instanceof Number limit) {
-                    return limit.longValue() != 0;
+                    return OptionalLong.of(limit.longValue());
                 }
             }
         }
-        return true;
+        return OptionalLong.empty();
     }
 
     /** Returns the stop strings. */

@@ -8,6 +8,7 @@ import dev.penstock.settings.ModelGlob;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.Placing;
 import dev.penstock.settings.Rule;
+import dev.penstock.settings.Settings;
 import dev.penstock.settings.Target;
 import dev.penstock.settings.source.FreeForm;
 import dev.penstock.wire.ModelName;
@@ -24,12 +25,6 @@ import java.util.TreeMap;
 
 /** Reads one routing rule. */
 final class RuleReader {
-    /**
-     * The keys of a later version. When one works, it leaves this list, and {@link #read} puts its value into the
-     * {@link Rule}: continue, hedge and preempt go to the execution.
-     */
-    private static final List<String> LATER = List.of("continue", "hedge", "preempt");
-
     private static final List<String> KEYS = List.of(
             "name",
             "when",
@@ -41,7 +36,10 @@ final class RuleReader {
             "bound",
             "on-overflow",
             "group",
-            "group-max-wait");
+            "group-max-wait",
+            "continue",
+            "hedge",
+            "preempt");
     private static final List<String> WHEN = List.of(
             "task",
             "model",
@@ -67,6 +65,9 @@ final class RuleReader {
 
     private static final int LONGEST_NAME = 64;
 
+    /** Stands for the node's own 95th percentile of the time to the first token. */
+    private static final String USUAL_FIRST_TOKEN = "p95";
+
     private final String key;
     private final RuleFields fields;
     private final Mistakes mistakes;
@@ -79,12 +80,16 @@ final class RuleReader {
     }
 
     Rule read() {
-        LATER.stream().filter(fields::has).forEach(name -> fields.mistake(name, NOT_YET));
-        List<String> known = new ArrayList<>(KEYS);
-        known.addAll(LATER);
-        fields.onlyKnown(known);
+        fields.onlyKnown(KEYS);
         return new Rule(
-                name(), when(fields.object("when")), to(), set(fields.object("set")), timeouts(), retries(), placing());
+                name(),
+                when(fields.object("when")),
+                to(),
+                set(fields.object("set")),
+                timeouts(),
+                retries(),
+                placing(),
+                new Rule.Handling(continuing(), hedge(), preempts()));
     }
 
     private String name() {
@@ -252,5 +257,34 @@ final class RuleReader {
         retries.onlyKnown(List.of("max-attempts", "backoff", "max-backoff"));
         return new Rule.OwnRetries(
                 retries.number("max-attempts", 1), retries.duration("backoff"), retries.duration("max-backoff"));
+    }
+
+    private Optional<Settings.Continuing> continuing() {
+        return fields.text("continue")
+                .flatMap(text -> fields.oneOf(
+                        fields.key("continue"),
+                        text,
+                        List.of(Settings.Continuing.values()),
+                        Settings.Continuing::wireName));
+    }
+
+    private Optional<Rule.Hedge> hedge() {
+        if (!fields.has("hedge")) {
+            return Optional.empty();
+        }
+        RuleFields hedge = fields.object("hedge");
+        hedge.onlyKnown(List.of("after"));
+        Optional<String> after = hedge.text("after");
+        if (after.isEmpty()) {
+            hedge.mistake("after", "expected %s or a duration, such as 2s".formatted(USUAL_FIRST_TOKEN));
+        }
+        return Optional.of(new Rule.Hedge(
+                after.filter(text -> !text.equals(USUAL_FIRST_TOKEN)).flatMap(_ -> hedge.duration("after"))));
+    }
+
+    private boolean preempts() {
+        return fields.text("preempt")
+                .flatMap(text -> fields.oneOf(fields.key("preempt"), text, List.of(true, false), String::valueOf))
+                .orElse(false);
     }
 }

@@ -71,6 +71,9 @@ class RoutesReaderTest {
                   set: {model: small, priority: low, parameters: {temperature: 0.2, stop: [A, B], top_k: "40", tag: text}}
                   timeouts: {first-token: 90s, idle: 5s}
                   retries: {max-attempts: 5, backoff: 1s, max-backoff: 1m}
+                  continue: any
+                  hedge: {after: 2s}
+                  preempt: true
                 - to: gpu-a
                 """);
 
@@ -100,6 +103,12 @@ class RoutesReaderTest {
         assertThat(rule.timeouts().idle()).contains(Duration.ofSeconds(5));
         assertThat(rule.retries().maxAttempts()).isEqualTo(OptionalInt.of(5));
         assertThat(rule.retries().maxBackoff()).contains(Duration.ofMinutes(1));
+        assertThat(rule.handling())
+                .isEqualTo(new Rule.Handling(
+                        Optional.of(Settings.Continuing.ANY),
+                        Optional.of(new Rule.Hedge(Optional.of(Duration.ofSeconds(2)))),
+                        true));
+        assertThat(rules.get(1).handling()).isEqualTo(Rule.Handling.NONE);
         assertThat(rules.get(1).name()).as("a rule without a name").isEqualTo("routes[1]");
         assertThat(rules.get(1).to()).containsExactly(new Target.Named("gpu-a"));
     }
@@ -123,6 +132,10 @@ class RoutesReaderTest {
                           set: {modell: x, priority: urgent, parameters: {messages: []}}
                           timeouts: {first-tokn: 1s, idle: soon}
                           retries: {max-attempts: 0}
+                          continue: allways
+                          hedge: {after: p99, befor: 1s}
+                          preempt: ja
+                        - hedge: {aftr: 1s}
                         - just text
                         """, ""))
                 .containsExactlyInAnyOrder(
@@ -144,15 +157,18 @@ class RoutesReaderTest {
                         "penstock.routes[1].timeouts.first-tokn: there is no such key. Did you mean first-token?",
                         "penstock.routes[1].timeouts.idle: 'soon': expected a positive duration, such as 30s or 5m",
                         "penstock.routes[1].retries.max-attempts: '0': expected an integer from 1 on",
-                        "penstock.routes[2]: expected the keys of a rule, such as when and to");
+                        "penstock.routes[1].continue: 'allways' is none of same-model, any, never. Did you mean any?",
+                        "penstock.routes[1].hedge.after: 'p99': expected a positive duration, such as 30s or 5m",
+                        "penstock.routes[1].hedge.befor: there is no such key. Did you mean after?",
+                        "penstock.routes[1].preempt: 'ja' is none of true, false. Did you mean true?",
+                        "penstock.routes[2].hedge.aftr: there is no such key. Did you mean after?",
+                        "penstock.routes[2].hedge.after: expected p95 or a duration, such as 2s",
+                        "penstock.routes[3]: expected the keys of a rule, such as when and to");
     }
 
     @ParameterizedTest
     @ValueSource(
             strings = {
-                "continue: any",
-                "hedge: {after: p95}",
-                "preempt: true",
                 "timeouts: {queue: 1s}",
                 "when: {source: openai}"
             })
@@ -196,6 +212,15 @@ class RoutesReaderTest {
                         "penstock.routes[1].bound: belongs to balance: prefix-affinity",
                         "penstock.routes[1].group-max-wait: has no effect with group: none",
                         "penstock.routes[2].bound: '0.9': expected a number from 1.0 on");
+    }
+
+    @Test
+    void a_hedge_after_p95_has_no_duration() {
+        assertThat(rules("- {to: gpu, hedge: {after: p95}}")
+                        .getFirst()
+                        .handling()
+                        .hedge())
+                .contains(new Rule.Hedge(Optional.empty()));
     }
 
     @Test

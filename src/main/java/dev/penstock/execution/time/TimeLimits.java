@@ -1,4 +1,4 @@
-package dev.penstock.execution;
+package dev.penstock.execution.time;
 
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
@@ -12,16 +12,16 @@ import org.jspecify.annotations.Nullable;
  *
  * @param firstStarted the time of the first start; null if the job never started
  */
-record TimeLimits(PromptJob job, @Nullable Instant firstStarted) {
+public record TimeLimits(PromptJob job, @Nullable Instant firstStarted) {
     private static final Duration LONGEST_WAIT = Duration.ofDays(365);
 
     /** Returns the limits after an attempt starts. Only the first start counts. */
-    TimeLimits startedAt(Instant now) {
+    public TimeLimits startedAt(Instant now) {
         return firstStarted == null ? new TimeLimits(job, now) : this;
     }
 
     /** Returns the time left; 0 or less if the job's time is over. */
-    Duration left(Instant now) {
+    public Duration left(Instant now) {
         Instant end = job.deadline() == null ? Instant.MAX : job.deadline();
         if (firstStarted != null && firstStarted.plus(job.timeout()).isBefore(end)) {
             end = firstStarted.plus(job.timeout());
@@ -35,7 +35,7 @@ record TimeLimits(PromptJob job, @Nullable Instant firstStarted) {
      * @param execution the running attempt; null if no attempt runs
      * @param last the failure of the last attempt; null if none failed
      */
-    JobEvent over(JobEvent.@Nullable Execution execution, @Nullable JobFailure last) {
+    public JobEvent over(JobEvent.@Nullable Execution execution, @Nullable JobFailure last) {
         // do not compare with the current time: the clock may lag slightly behind the wait that has just ended
         Instant deadline = job.deadline();
         if (deadline != null && (firstStarted == null || !deadline.isAfter(firstStarted.plus(job.timeout())))) {

@@ -1,4 +1,4 @@
-package dev.penstock.execution;
+package dev.penstock.execution.time;
 
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
@@ -16,13 +16,13 @@ import java.util.stream.Stream;
  * the fastest node that may serve the job takes it at once, and has nothing else to do. So a job that could just meet its
  * deadline is never ended early. Time and rates are arguments.
  */
-final class DeadlineForecast {
+public final class DeadlineForecast {
     /** The shortest wait, so that rounding causes no wait of no length. */
     private static final Duration LEAST_WAIT = Duration.ofMillis(1);
 
     private final PromptJob job;
 
-    DeadlineForecast(PromptJob job) {
+    public DeadlineForecast(PromptJob job) {
         this.job = job;
     }
 
@@ -31,10 +31,10 @@ final class DeadlineForecast {
      *
      * @param isUp whether the node is up now
      */
-    record Candidate(boolean isUp, RequestsInFlight.Speed speed) {}
+    public record Candidate(boolean isUp, RequestsInFlight.Speed speed) {}
 
     /** What a job that waits should do now. */
-    sealed interface Advice {
+    public sealed interface Advice {
         /**
          * Wait, and then ask again.
          *
@@ -51,7 +51,7 @@ final class DeadlineForecast {
         record TooLate(Duration needed) implements Advice {}
     }
 
-    Advice advise(List<Candidate> candidates, Duration left) {
+    public Advice advise(List<Candidate> candidates, Duration left) {
         Optional<Duration> needed = needed(candidates);
         if (needed.isEmpty()) {
             return new Advice.Wait(max(left.dividedBy(2)));
@@ -95,7 +95,7 @@ final class DeadlineForecast {
     }
 
     /** Returns the outcome of a job that ends early. */
-    JobEvent tooLate(Advice.TooLate advice, Duration left, Instant now) {
+    public JobEvent tooLate(Advice.TooLate advice, Duration left, Instant now) {
         String message =
                 "the job cannot meet its deadline any more: the fastest node needs about %s s, and %s s are left (penstock.deadlines.refuse-early; predicted at %s)"
                         .formatted(seconds(advice.needed()), seconds(left), now);

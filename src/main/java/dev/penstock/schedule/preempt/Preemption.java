@@ -1,0 +1,90 @@
+package dev.penstock.schedule.preempt;
+
+import dev.penstock.job.Priority;
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Predicate;
+import java.util.function.Supplier;
+
+/**
+ * The attempts that this replica runs, and the choice of the one that stops for a waiting job. The scheduler's lock
+ * guards it.
+ */
+public final class Preemption {
+    /** A run that was stopped so often is not stopped again. */
+    public static final int MOST = 3;
+
+    /* Both by the turn of the run's queue entry. */
+    private final Map<Long, Candidate> running = new HashMap<>();
+    /** The waiting jobs that may stop a running one and have not done so. */
+    private final Map<Long, Supplier<Optional<Need>>> waiting = new LinkedHashMap<>();
+
+    /**
+     * A running attempt that may stop.
+     *
+     * @param preemptions how often the run was stopped before
+     */
+    public record Candidate(Priority priority, String topic, int preemptions, RunningAttempt attempt) {}
+
+    /**
+     * What a waiting job lacks.
+     *
+     * @param priority the priority of the job
+     * @param nodes tests whether a slot of a node helps the job
+     * @param topics tests whether the slot of the replica that a job of a topic holds helps the job
+     * @param lacksReplicaSlot whether the job lacks a slot of the replica
+     */
+    public record Need(
+            Priority priority, Predicate<String> nodes, Predicate<String> topics, boolean lacksReplicaSlot) {}
+
+    public void began(long turn, Candidate candidate) {
+        running.put(turn, candidate);
+    }
+
+    public void ended(long turn) {
+        running.remove(turn);
+    }
+
+    /**
+     * Notes that a job waits that may stop a running one.
+     *
+     * @param need finds what the job lacks at the moment; empty if no running job can help
+     */
+    public void waits(long turn, Supplier<Optional<Need>> need) {
+        waiting.put(turn, need);
+    }
+
+    public void waitsNoMore(long turn) {
+        waiting.remove(turn);
+    }
+
+    /** Asks a running attempt to stop for each waiting job, once in a wait. */
+    public void askForWaiting() {
+        waiting.values().removeIf(need -> need.get().filter(this::asks).isPresent());
+    }
+
+    private boolean asks(Need need) {
+        Optional<RunningAttempt> victim = victim(need, running.values());
+        victim.ifPresent(attempt -> attempt.ask(need.lacksReplicaSlot()));
+        return victim.isPresent();
+    }
+
+    /** Returns the attempt of lower priority that stops for a job: the one whose answer needs the most tokens. */
+    static Optional<RunningAttempt> victim(Need need, Collection<Candidate> running) {
+        return running.stream()
+                .filter(candidate ->
+                        candidate.priority().rank() > need.priority().rank()
+                                && candidate.preemptions() < MOST
+                                && candidate.attempt().mayStop()
+                                && need.nodes().test(candidate.attempt().node())
+                                && need.topics().test(candidate.topic()))
+                .max(Comparator.<Candidate>comparingLong(
+                                candidate -> candidate.attempt().left())
+                        .thenComparingInt(candidate -> candidate.priority().rank()))
+                .map(Candidate::attempt);
+    }
+}

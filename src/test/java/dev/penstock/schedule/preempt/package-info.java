@@ -1,0 +1,4 @@
+@NullMarked
+package dev.penstock.schedule.preempt;
+
+import org.jspecify.annotations.NullMarked;
