@@ -124,12 +124,14 @@ public final class RequestsInFlight {
             signals = new SeenSignals(seen.source(), others, clock.millis());
             changed = notesChange(before);
         }
+        // placement must forget the figures as soon as they are too old, even if the server answers no more
+        later.run(OtherWork.FRESH_FOR.plusMillis(1), this::notSeen);
         if (changed) {
             onChange.run();
         }
     }
 
-    /** Notes that the server did not answer. When the latest signals become too old, they are ignored. */
+    /** Notes that the server did not answer, or that time has passed. When the latest signals become too old, they are ignored. */
     void notSeen() {
         boolean changed;
         synchronized (this) {

@@ -182,7 +182,7 @@ class ExecutionEndsTest {
 
             rig.pass(Duration.ofMillis(7_900));
             assertThat(run.sink.names()).isEmpty();
-            rig.pass(Duration.ofMillis(100));
+            rig.passUntil(run::isOver, () -> "it goes on");
 
             assertThat(run.outcome().event()).isEqualTo(new JobEvent.Expired(null, Map.of("team", "a")));
         }
