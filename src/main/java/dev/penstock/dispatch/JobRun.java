@@ -246,6 +246,7 @@ final class JobRun {
                         routeKey,
                         job.promptChars(),
                         decision.priority(job),
+                        job.tenant(),
                         taken.place().topic(),
                         taken.isDeferred(),
                         job.deadline())) {
@@ -273,8 +274,12 @@ final class JobRun {
     private void defer(Admission.Cause cause, Duration left) throws InterruptedException {
         Delay delay = Delay.of(cause, delivery.deferredSince(), context.clock().instant())
                 .within(left);
-        Deferral waiting = new Deferral(
-                delay, cause == Admission.Cause.NODES_DOWN ? Waiting.Code.NODE_DOWN : Waiting.Code.SLOT, routeKey);
+        Waiting.Code why = switch (cause) {
+            case NODES_DOWN -> Waiting.Code.NODE_DOWN;
+            case NODES_FULL -> Waiting.Code.SLOT;
+            case TENANT_LIMIT -> Waiting.Code.TENANT_LIMIT;
+        };
+        Deferral waiting = new Deferral(delay, why, routeKey);
         deferral = waiting;
         Execution ended = execution;
         delivery.defer(

@@ -31,7 +31,9 @@ final class WaitReport {
         }
     });
 
-    private record Deferred(JobId id, RouteKey routeKey, Instant due) {}
+    private record Deferred(JobId id, RouteKey routeKey, String tenant, Instant due) {}
+
+    private record Asked(RouteKey routeKey, String tenant) {}
 
     WaitReport(Waits waits, RunsInFlight runs, Clock clock) {
         this.waits = waits;
@@ -53,6 +55,7 @@ final class WaitReport {
                     new Deferred(
                             run.taken().job().id(),
                             deferral.routeKey(),
+                            run.taken().job().tenant(),
                             clock.instant().plus(deferral.delay().length())));
         }
     }
@@ -60,9 +63,10 @@ final class WaitReport {
     /** Returns the waiting jobs by the reason of their wait. */
     Map<Waiting.Code, WaitingJobs> now() {
         Map<Waiting.Code, WaitingJobs> groups = new EnumMap<>(Waiting.Code.class);
-        Map<RouteKey, Waiting> reasons = new HashMap<>();
+        Map<Asked, Waiting> reasons = new HashMap<>();
         for (JobRun each : runs.waiting()) {
-            count(groups, each.taken().job().id(), reason(reasons, each.routeKey()));
+            Asked asked = new Asked(each.routeKey(), each.taken().job().tenant());
+            count(groups, each.taken().job().id(), reason(reasons, asked));
         }
         Instant now = clock.instant();
         synchronized (deferredHere) {
@@ -71,13 +75,14 @@ final class WaitReport {
                     .removeIf(deferred -> !deferred.due().isAfter(now) || waits.mayGoOn(deferred.routeKey()));
             deferredHere
                     .values()
-                    .forEach(deferred -> count(groups, deferred.id(), reason(reasons, deferred.routeKey())));
+                    .forEach(deferred -> count(
+                            groups, deferred.id(), reason(reasons, new Asked(deferred.routeKey(), deferred.tenant()))));
         }
         return groups;
     }
 
-    private Waiting reason(Map<RouteKey, Waiting> known, RouteKey routeKey) {
-        return known.computeIfAbsent(routeKey, asked -> waits.of(asked, clock.instant()));
+    private Waiting reason(Map<Asked, Waiting> known, Asked asked) {
+        return known.computeIfAbsent(asked, each -> waits.of(each.routeKey(), each.tenant(), clock.instant()));
     }
 
     private static void count(Map<Waiting.Code, WaitingJobs> groups, JobId id, Waiting waiting) {

@@ -14,6 +14,7 @@ import dev.penstock.route.Router;
 import dev.penstock.route.match.Decision;
 import dev.penstock.route.match.Rules;
 import dev.penstock.schedule.Routes;
+import dev.penstock.schedule.Scheduler;
 import dev.penstock.settings.Settings;
 import jakarta.inject.Singleton;
 import java.time.Clock;
@@ -39,10 +40,12 @@ public class Waits {
     private final Nodes nodes;
     private final Routes routes;
     private final Rules rules;
+    private final Scheduler scheduler;
     private final Clock clock;
 
-    public Waits(Settings settings, Nodes nodes, Clock clock) {
+    public Waits(Settings settings, Nodes nodes, Scheduler scheduler, Clock clock) {
         this.nodes = nodes;
+        this.scheduler = scheduler;
         this.clock = clock;
         routes = new Routes(settings, nodes);
         rules = new Rules(settings);
@@ -63,8 +66,18 @@ public class Waits {
         if (deferred == null && state.status() != JobState.Status.QUEUED) {
             return Optional.empty();
         }
-        Waiting forNodes = forNodes(row.id(), record, state.createdAt());
+        Waiting forNodes = forTenant(record.tenant(), forNodes(row.id(), record, state.createdAt()));
         return Optional.of(deferred == null ? forNodes : deferred(deferred, forNodes));
+    }
+
+    /** Returns why a job waits that waits for a slot if its tenant has reached no limit. */
+    private Waiting forTenant(String tenant, Waiting forNodes) {
+        return forNodes.code() == Waiting.Code.SLOT
+                ? scheduler
+                        .askTenants((tenants, now) -> tenants.obstacle(tenant, now))
+                        .map(limit -> new Waiting(Waiting.Code.TENANT_LIMIT, limit, forNodes.since()))
+                        .orElse(forNodes)
+                : forNodes;
     }
 
     private Waiting forNodes(JobId id, Submission record, Instant since) {
@@ -109,6 +122,12 @@ public class Waits {
                                 forNodes.code(),
                                 forNodes.message() + "; deferred until then, and checked again at " + due,
                                 forNodes.since());
+            case TENANT_LIMIT ->
+                new Waiting(
+                        Waiting.Code.TENANT_LIMIT,
+                        "its tenant had reached a limit, and it made room for other jobs; it comes back at %s; %s"
+                                .formatted(due, forNodes.message()),
+                        since);
             case SLOT, DEFERRED, NO_NODE ->
                 new Waiting(
                         Waiting.Code.DEFERRED,
@@ -147,9 +166,14 @@ public class Waits {
     /**
      * Returns why jobs with a route key do not run.
      *
+     * @param tenant the tenant of these jobs
      * @param since the time when the job arrived
      */
-    Waiting of(RouteKey key, Instant since) {
+    Waiting of(RouteKey key, String tenant, Instant since) {
+        return forTenant(tenant, of(key, since));
+    }
+
+    private Waiting of(RouteKey key, Instant since) {
         if (nodes.all().isEmpty()) {
             return new Waiting(Waiting.Code.NO_NODE, NONE, since);
         }
@@ -198,7 +222,11 @@ public class Waits {
     private static String use(Node node) {
         return node.requests().areTrials()
                 ? "%s failed its last jobs, and one job at a time tries it".formatted(node.name())
-                : "%s has %d of %d in use".formatted(node.name(), node.inFlight(), node.limitNow());
+                : node.requests()
+                        .fullMinute()
+                        .map(full -> "%s had %s".formatted(node.name(), full))
+                        .orElseGet(() ->
+                                "%s has %d of %d in use".formatted(node.name(), node.inFlight(), node.limitNow()));
     }
 
     private static Waiting down(List<Node> down, Instant since) {

@@ -203,6 +203,7 @@ public final class Execution {
                 end = read(attempt, node);
                 trace.ended(end, attempt.firstTokenMillis());
             }
+            entry.used(transcript.here());
             context.meters().attempted(job, slot, end, attempt.firstTokenMillis(), attempt.streamMillis());
             return step(end, started, attempt, slot, continued != null);
         } finally {

@@ -34,6 +34,8 @@ public record Waiting(Code code, String message, Instant since) {
         QUARANTINED,
         /** The record waits for the outcome of another record with the same id. */
         DUPLICATE,
+        /** The job waits because its tenant has reached one of its limits. */
+        TENANT_LIMIT,
         /** The job waits for a node, because there is none yet. */
         NO_NODE;
 

@@ -106,6 +106,7 @@ public final class Node {
         NodeSlots slots = new NodeSlots(
                 settings.name(),
                 settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight()),
+                settings.limits(),
                 rules(service.breaker()));
         requests = new RequestsInFlight(settings, slots, pace, clock, later, onSlotFreed);
         upstream.onUsedUp(requests::usedUp);

@@ -6,6 +6,7 @@ import dev.penstock.node.models.Later;
 import dev.penstock.settings.NodeSettings;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.function.Supplier;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -26,6 +27,8 @@ public final class RequestsInFlight {
     private volatile long heardMillis = Long.MIN_VALUE;
     /* Guarded by this. */
     private final NodeSlots slots;
+    /** Whether a timer waits for the end of a full minute. */
+    private boolean awaitsMinute;
 
     RequestsInFlight(
             NodeSettings settings, NodeSlots slots, NodeThroughput pace, Clock clock, Later later, Runnable onChange) {
@@ -55,8 +58,16 @@ public final class RequestsInFlight {
         return slots.areFree(clock.millis());
     }
 
-    synchronized void share(Replicas now) {
-        slots.share(now);
+    void share(Replicas now) {
+        synchronized (this) {
+            slots.share(now, clock.millis());
+        }
+        awaitMinute();
+    }
+
+    /** Returns which limit of a minute is used up; empty if none is. */
+    public synchronized Optional<String> fullMinute() {
+        return Optional.ofNullable(slots.fullMinute(clock.millis()));
     }
 
     synchronized @Nullable String exceeded() {
@@ -104,7 +115,9 @@ public final class RequestsInFlight {
     }
 
     NodeSlots.Held take(long promptChars) {
-        return change(() -> slots.take(promptChars, clock.millis()));
+        NodeSlots.Held held = change(() -> slots.take(promptChars, clock.millis()));
+        awaitMinute();
+        return held;
     }
 
     /** Notes a token of a request's answer. */
@@ -123,7 +136,7 @@ public final class RequestsInFlight {
     void answered(NodeSlots.Held request, Usage usage, double seconds) {
         pace.answer(usage.completionTokens(), seconds);
         change(() -> {
-            slots.answered(request, usage, seconds);
+            slots.answered(request, usage, seconds, clock.millis());
             return true;
         });
     }
@@ -142,7 +155,7 @@ public final class RequestsInFlight {
         }
     }
 
-    /** Notes that a limit of the node is used up. No request begins until it is reset. */
+    /** Notes that the server's own limit is used up. No request begins until it is reset. */
     void usedUp(Duration untilReset) {
         long refusal;
         synchronized (this) {
@@ -191,6 +204,24 @@ public final class RequestsInFlight {
             later.run(Duration.ofMillis(next), () -> {
                 // set the next timer first, so that a failure of this call does not prevent the later calls
                 awaitTry(since);
+                onChange.run();
+            });
+        }
+    }
+
+    /** If the last minute is full, calls the listener when it has room. */
+    private void awaitMinute() {
+        long opens;
+        synchronized (this) {
+            opens = awaitsMinute ? 0 : slots.windowOpensInMillis(clock.millis());
+            awaitsMinute |= opens > 0;
+        }
+        if (opens > 0) {
+            later.run(Duration.ofMillis(opens), () -> {
+                synchronized (this) {
+                    awaitsMinute = false;
+                }
+                awaitMinute();
                 onChange.run();
             });
         }

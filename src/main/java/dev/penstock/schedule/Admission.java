@@ -19,7 +19,9 @@ public sealed interface Admission {
         /** The job's nodes are down, and other nodes are up. */
         NODES_DOWN,
         /** The job's nodes are full, and other nodes are idle. */
-        NODES_FULL
+        NODES_FULL,
+        /** The job's tenant has reached one of its limits. */
+        TENANT_LIMIT
     }
 
     /** The queue entry was stopped. */

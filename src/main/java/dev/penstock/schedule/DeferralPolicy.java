@@ -1,6 +1,7 @@
 package dev.penstock.schedule;
 
 import dev.penstock.route.RouteKey;
+import dev.penstock.tenant.Tenants;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Collection;
@@ -15,12 +16,13 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Decides which waiting jobs make room for other jobs, and when. A job keeps its queue entry only while its obstacle is
- * short. A job makes room in three cases:
+ * short. A job makes room in four cases:
  *
  * <ul>
  *   <li>All its nodes have been down for a while, and other nodes are up.
  *   <li>Its nodes are full, more jobs wait for these nodes than are needed to keep them busy, and another node is idle.
  *       Later records in the topics may be jobs for the idle node.
+ *   <li>It has waited for a while, and its tenant has reached a limit.
  *   <li>It arrived on a deferred record, and the jobs of its topic hold all slots that they may hold. The deferred
  *       records of all topics arrive one after the other, so this job would delay the jobs of other topics.
  * </ul>
@@ -56,8 +58,15 @@ final class DeferralPolicy {
     private static final Comparator<Wait> IN_ORDER =
             Comparator.comparing(Wait::priority).thenComparingLong(Wait::turn);
 
+    private static final Comparator<Wait> LONGEST_WAIT =
+            Comparator.comparingLong(Wait::since).thenComparingLong(Wait::turn);
+
     private final long park;
     private final int kept;
+    private final Tenants tenants;
+    /** The waiting jobs without a slot of each tenant with a limit, the one with the longest wait first. */
+    private final Map<String, TreeSet<Wait>> byLimitedTenant = new HashMap<>();
+
     private final Map<RouteKey, OfKey> byKey = new HashMap<>();
     /** The waiting jobs without a slot whose patience has not ended yet, ordered by the time when it ends. */
     private final TreeSet<Wait> patient =
@@ -67,6 +76,8 @@ final class DeferralPolicy {
     private final ArrayDeque<Start> starts = new ArrayDeque<>();
     private final Map<RouteKey, Integer> startsByKey = new HashMap<>();
     private long looksAgain = NEVER;
+    /** The next time at which a job has waited long enough for its tenant's limit. */
+    private long limitEnds = NEVER;
 
     private record Start(RouteKey key, long time) {}
 
@@ -74,8 +85,7 @@ final class DeferralPolicy {
     private static final class OfKey {
         private final TreeSet<Wait> impatient = new TreeSet<>(IN_ORDER);
         /** The jobs that an outage defers, the one with the longest wait first. */
-        private final TreeSet<Wait> parked =
-                new TreeSet<>(Comparator.comparingLong(Wait::since).thenComparingLong(Wait::turn));
+        private final TreeSet<Wait> parked = new TreeSet<>(LONGEST_WAIT);
 
         private Placement.Outage outage;
         private int waits;
@@ -86,10 +96,11 @@ final class DeferralPolicy {
     }
 
     /**
-     * @param park how long a job waits for nodes that are down while other nodes are up
+     * @param park how long a job waits for nodes that are down while other nodes are up, and for a tenant at a limit
      * @param slots the number of the replica's slots
      */
-    DeferralPolicy(Duration park, int slots) {
+    DeferralPolicy(Duration park, int slots, Tenants tenants) {
+        this.tenants = tenants;
         this.park = park.toNanos();
         kept = Math.max(1, slots / SLOTS_FOR_EACH_WAIT);
     }
@@ -110,6 +121,11 @@ final class DeferralPolicy {
         ofKey.parked.add(wait);
         if (!wait.holdsSlot()) {
             patient.add(wait);
+            if (tenants.isLimited(wait.tenant())) {
+                byLimitedTenant
+                        .computeIfAbsent(wait.tenant(), _ -> new TreeSet<>(LONGEST_WAIT))
+                        .add(wait);
+            }
         }
     }
 
@@ -125,6 +141,10 @@ final class DeferralPolicy {
         impatientDeferredByTopic.computeIfPresent(wait.topic(), (_, deferred) -> {
             deferred.remove(wait);
             return deferred.isEmpty() ? null : deferred;
+        });
+        byLimitedTenant.computeIfPresent(wait.tenant(), (_, waits) -> {
+            waits.remove(wait);
+            return waits.isEmpty() ? null : waits;
         });
         if (ofKey.waits == 0) {
             byKey.remove(wait.key());
@@ -173,6 +193,28 @@ final class DeferralPolicy {
         return null;
     }
 
+    /** Returns the next job to defer because its tenant has reached a limit; null if there is none. */
+    @Nullable
+    Wait nextOfTenantLimit(long now) {
+        limitEnds = NEVER;
+        for (TreeSet<Wait> waits : byLimitedTenant.values()) {
+            boolean isAtLimit =
+                    !waits.isEmpty() && !tenants.mayStart(waits.first().tenant(), Schedule.millis(now));
+            while (isAtLimit && !waits.isEmpty()) {
+                Wait longest = waits.first();
+                if (longest.since() + park > now) {
+                    limitEnds = Math.min(limitEnds, longest.since() + park);
+                    break;
+                }
+                waits.remove(longest);
+                if (!staysToItsEnd(longest, now)) {
+                    return longest;
+                }
+            }
+        }
+        return null;
+    }
+
     /**
      * Returns the next job that makes room for other jobs; null if there is none.
      *
@@ -214,7 +256,8 @@ final class DeferralPolicy {
 
     /** Returns the time at which the next decision may become due without an event. */
     long nextTime() {
-        long next = Math.min(looksAgain, patient.isEmpty() ? NEVER : patienceEnds(patient.first()));
+        long next =
+                Math.min(Math.min(looksAgain, limitEnds), patient.isEmpty() ? NEVER : patienceEnds(patient.first()));
         for (OfKey ofKey : byKey.values()) {
             next = Math.min(next, outageEnds(ofKey));
         }

@@ -1,6 +1,7 @@
 package dev.penstock.schedule;
 
 import dev.penstock.job.Priority;
+import dev.penstock.job.Usage;
 import dev.penstock.route.RouteKey;
 import java.time.Duration;
 import java.util.Map;
@@ -16,6 +17,7 @@ public final class QueueEntry implements AutoCloseable {
     private final RouteKey key;
     private final long promptChars;
     private final Priority priority;
+    private final String tenant;
     private final String topic;
     private final boolean deferredRecord;
     private final long due;
@@ -29,6 +31,7 @@ public final class QueueEntry implements AutoCloseable {
             RouteKey key,
             long promptChars,
             Priority priority,
+            String tenant,
             String topic,
             boolean deferredRecord,
             long due) {
@@ -37,6 +40,7 @@ public final class QueueEntry implements AutoCloseable {
         this.key = key;
         this.promptChars = promptChars;
         this.priority = priority;
+        this.tenant = tenant;
         this.topic = topic;
         this.deferredRecord = deferredRecord;
         this.due = due;
@@ -50,6 +54,18 @@ public final class QueueEntry implements AutoCloseable {
      */
     public Admission await(Avoid avoid, Duration atMost) throws InterruptedException {
         return scheduler.await(this, avoid, atMost);
+    }
+
+    /**
+     * Notes the tokens of an attempt that has ended. Until then, the job's tenant is charged an estimate.
+     *
+     * @param here the tokens that the node reported, and one for each piece of the answer if it reported none
+     */
+    public void used(Usage here) {
+        scheduler.askTenants((tenants, now) -> {
+            tenants.used(turn, here.promptTokens(), here.completionTokens(), now);
+            return true;
+        });
     }
 
     /** Ends the current wait and all later waits. */
@@ -109,6 +125,7 @@ public final class QueueEntry implements AutoCloseable {
                 key,
                 promptChars,
                 priority,
+                tenant,
                 topic,
                 deferredRecord,
                 holdsSlot,

@@ -4,6 +4,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.Priority;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.Router;
+import dev.penstock.tenant.Tenants;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -29,6 +30,7 @@ final class Schedule {
     private final DeferralPolicy deferral;
     private final ReplicaSlots slots;
     private final ModelGroups groups;
+    private final Tenants tenants;
     private final TreeSet<Wait> byEnd =
             new TreeSet<>(Comparator.comparingLong(Wait::end).thenComparingLong(Wait::turn));
     /** For each waiting job that avoids nodes for a time: the next time when one of these nodes opens. */
@@ -43,18 +45,25 @@ final class Schedule {
 
     private record Opening(long time, Wait waiting) {}
 
-    Schedule(WaitingLine line, DeferralPolicy deferral, ReplicaSlots slots, ModelGroups groups) {
+    Schedule(WaitingLine line, DeferralPolicy deferral, ReplicaSlots slots, ModelGroups groups, Tenants tenants) {
         this.line = line;
         this.deferral = deferral;
         this.slots = slots;
         this.groups = groups;
+        this.tenants = tenants;
     }
 
     Placement placement() {
         return placement;
     }
 
+    /** Returns a time of the scheduler's clock in milliseconds. */
+    static long millis(long nanos) {
+        return Math.floorDiv(nanos, 1_000_000L);
+    }
+
     void joined(Wait wait, long now) {
+        tenants.joined(wait.tenant(), millis(now));
         byEnd.add(wait);
         deferral.joined(wait, key -> placement.outage(key));
         enter(wait, now);
@@ -78,6 +87,7 @@ final class Schedule {
         line.remove(wait);
         deferral.left(wait);
         groups.left(wait);
+        tenants.left(wait.tenant());
         Opening opening = openingByTurn.remove(wait.turn());
         if (opening != null) {
             openings.remove(opening);
@@ -90,6 +100,7 @@ final class Schedule {
      * @return whether the node must load the model in place of another one
      */
     boolean granted(Wait wait, String node, String model, long now) {
+        tenants.granted(wait.turn(), wait.tenant(), wait.promptChars(), millis(now));
         left(wait);
         deferral.started(wait.key(), now);
         if (!wait.holdsSlot()) {
@@ -107,15 +118,20 @@ final class Schedule {
     /**
      * Returns how many jobs wait for full nodes while another node is idle. Later records may be jobs for the idle node.
      */
-    int blocked() {
+    int blocked(long now) {
         return slots.free() > 0 && placement.nodes().hasRoom()
-                ? blockedLanes().mapToInt(WaitingLine.Lane::size).sum()
+                ? blockedLanes(now).mapToInt(WaitingLine.Lane::size).sum()
                 : 0;
     }
 
-    /** Frees a slot of the replica that a queue entry with this topic held. */
-    void slotGivenBack(String topic) {
+    /** Frees a slot of the replica that a queue entry with this turn and this topic held. */
+    void slotGivenBack(long turn, String topic) {
         slots.giveBack(topic);
+        tenants.ended(turn);
+    }
+
+    Tenants tenants() {
+        return tenants;
     }
 
     /** Applies a change of the nodes, of their states or of their models. */
@@ -150,7 +166,7 @@ final class Schedule {
         if (down != null) {
             return end(down, new Admission.Deferred(Admission.Cause.NODES_DOWN));
         }
-        Wait first = line.first(this::isOpen, slots.free() > 0);
+        Wait first = line.first(lane -> isOpen(lane, now), slots.free() > 0);
         if (first != null) {
             return place(grouped(first, now), now);
         }
@@ -158,7 +174,11 @@ final class Schedule {
         if (fetch != null) {
             return fetch;
         }
-        Wait full = slots.free() > 0 ? deferral.nextOfPressure(pressure(), crowded, now) : null;
+        Wait limited = deferral.nextOfTenantLimit(now);
+        if (limited != null) {
+            return end(limited, new Admission.Deferred(Admission.Cause.TENANT_LIMIT));
+        }
+        Wait full = slots.free() > 0 ? deferral.nextOfPressure(pressure(now), crowded, now) : null;
         if (full != null) {
             return end(full, new Admission.Deferred(Admission.Cause.NODES_FULL));
         }
@@ -167,9 +187,10 @@ final class Schedule {
     }
 
     /** Returns the time at which the next decision may become due without an event. */
-    long nextTime() {
+    long nextTime(long now) {
+        long tenant = tenants.nextMillis(millis(now));
         return Math.min(
-                deferral.nextTime(),
+                Math.min(deferral.nextTime(), tenant == NEVER ? NEVER : tenant * 1_000_000),
                 Math.min(
                         byEnd.isEmpty() ? NEVER : byEnd.first().end(),
                         openings.isEmpty() ? NEVER : openings.first().time()));
@@ -185,18 +206,19 @@ final class Schedule {
         }
     }
 
-    private boolean isOpen(WaitingLine.Lane lane) {
-        return hasSlot(lane) && (lane.reach().isNowhere() || placement.hasRoom(lane.reach()));
+    private boolean isOpen(WaitingLine.Lane lane, long now) {
+        return mayStart(lane, now) && (lane.reach().isNowhere() || placement.hasRoom(lane.reach()));
     }
 
-    private boolean hasSlot(WaitingLine.Lane lane) {
+    /** Returns whether the replica has a slot for the jobs of a lane, and their tenant is below its limits. */
+    private boolean mayStart(WaitingLine.Lane lane, long now) {
         String topic = lane.topic();
-        return topic == null || slots.mayTake(topic);
+        return topic == null || (slots.mayTake(topic) && tenants.mayStart(lane.tenant(), millis(now)));
     }
 
     /**
-     * Returns the job that goes next in place of the first one: a job for the model that the node holds. A job with a
-     * deadline gives way to no other.
+     * Returns the job that goes next in place of the first one: a job of the same tenant for the model that the node
+     * holds. A job with a deadline gives way to no other.
      */
     private Wait grouped(Wait first, long now) {
         if (first.due() != Wait.NEVER
@@ -206,7 +228,9 @@ final class Schedule {
                 || groups.hasWaitedEnough(first, now)) {
             return first;
         }
-        Wait same = line.first(first.priority(), lane -> isOpen(lane) && keepsModel(lane, node, now));
+        Wait same = line.first(
+                first.priority(),
+                lane -> lane.tenant().equals(first.tenant()) && isOpen(lane, now) && keepsModel(lane, node, now));
         if (same == null) {
             return first;
         }
@@ -233,7 +257,7 @@ final class Schedule {
     private @Nullable Decision fetch(long now) {
         for (WaitingLine.Lane lane : line.lanes()) {
             if (lane.reach().needsFetch()
-                    && hasSlot(lane)
+                    && mayStart(lane, now)
                     && placement.choose(lane.reach(), lane.first(), now)
                             instanceof Placement.Choice.AfterFetch(String node, String model)
                     && fetching.add(lane.key())) {
@@ -244,14 +268,14 @@ final class Schedule {
     }
 
     /** Returns the waiting jobs that lack nothing but a node with room. */
-    private Stream<WaitingLine.Lane> blockedLanes() {
-        return line.lanes().stream().filter(lane -> lane.avoidsNothing() && hasSlot(lane));
+    private Stream<WaitingLine.Lane> blockedLanes(long now) {
+        return line.lanes().stream().filter(lane -> lane.avoidsNothing() && mayStart(lane, now));
     }
 
     /** Returns the route keys and topics that are full. */
-    private DeferralPolicy.Pressure pressure() {
+    private DeferralPolicy.Pressure pressure(long now) {
         Set<RouteKey> full = new LinkedHashSet<>();
-        blockedLanes().forEach(lane -> full.add(lane.key()));
+        blockedLanes(now).forEach(lane -> full.add(lane.key()));
         return new DeferralPolicy.Pressure(
                 full, slots.fullTopics(), placement.nodes().hasRoom());
     }

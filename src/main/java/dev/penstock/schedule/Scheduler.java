@@ -3,8 +3,10 @@ package dev.penstock.schedule;
 import dev.penstock.job.Priority;
 import dev.penstock.node.Node;
 import dev.penstock.node.Nodes;
+import dev.penstock.node.Replicas;
 import dev.penstock.route.RouteKey;
 import dev.penstock.settings.Settings;
+import dev.penstock.tenant.Tenants;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.inject.Inject;
@@ -19,6 +21,7 @@ import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
+import java.util.function.BiFunction;
 import java.util.function.BooleanSupplier;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
@@ -84,15 +87,17 @@ public final class Scheduler {
         nextLook = new NextLook(timer);
         Settings.Intake intake = settings.intake();
         routes = new Routes(settings, nodes);
+        Tenants tenants = new Tenants(settings.tenants());
         schedule = new Schedule(
-                new WaitingLine(intake.lowShare()),
-                new DeferralPolicy(intake.park(), intake.slots()),
+                new WaitingLine(intake.lowShare(), tenants),
+                new DeferralPolicy(intake.park(), intake.slots(), tenants),
                 new ReplicaSlots(
                         intake.slots(),
                         intake.topics().stream()
                                 .collect(Collectors.toMap(Settings.JobTopic::name, Settings.JobTopic::slots))),
                 new ModelGroups(node ->
-                        nodes.find(node).filter(ModelGroups::swapsModels).isPresent()));
+                        nodes.find(node).filter(ModelGroups::swapsModels).isPresent()),
+                tenants);
         nodes.onChange(this::changed);
         for (Priority priority : Priority.values()) {
             Gauge.builder("penstock.jobs.waiting", schedule, _ -> locked(() -> schedule.waits(priority)))
@@ -113,18 +118,14 @@ public final class Scheduler {
      *     waiting jobs may be too many
      */
     public void crowdedWhile(BooleanSupplier nothingMore) {
-        lock.lock();
-        try {
-            crowded = nothingMore;
-        } finally {
-            lock.unlock();
-        }
+        locked(() -> crowded = nothingMore);
     }
 
     /**
      * Creates the queue entry of a run, with the next turn.
      *
      * @param promptChars the characters of the job's prompt
+     * @param tenant the job's tenant
      * @param topic the job's topic; the job needs one of the replica's slots for this topic
      * @param deferredRecord whether the job arrived on a deferred record
      * @param deadline the job's deadline; null if it has none
@@ -133,13 +134,14 @@ public final class Scheduler {
             RouteKey key,
             long promptChars,
             Priority priority,
+            String tenant,
             String topic,
             boolean deferredRecord,
             @Nullable Instant deadline) {
         lock.lock();
         try {
             long due = deadline == null ? Wait.NEVER : time(deadline, nanos.getAsLong());
-            return new QueueEntry(this, nextTurn++, key, promptChars, priority, topic, deferredRecord, due);
+            return new QueueEntry(this, nextTurn++, key, promptChars, priority, tenant, topic, deferredRecord, due);
         } finally {
             lock.unlock();
         }
@@ -215,12 +217,32 @@ public final class Scheduler {
         lock.lock();
         try {
             if (entry.giveBackSlot()) {
-                schedule.slotGivenBack(entry.topic());
+                schedule.slotGivenBack(entry.turn(), entry.topic());
                 settle();
             }
         } finally {
             lock.unlock();
         }
+    }
+
+    /** Divides the limits of the tenants among the live replicas. */
+    public void share(Replicas now) {
+        lock.lock();
+        try {
+            schedule.tenants().share(now::share, now.count(), Schedule.millis(nanos.getAsLong()));
+            settle();
+        } finally {
+            lock.unlock();
+        }
+    }
+
+    /**
+     * Answers a question about the tenants of the jobs in this replica.
+     *
+     * @param question gets the tenants, and the time in milliseconds for them
+     */
+    public <T> T askTenants(BiFunction<Tenants, Long, T> question) {
+        return locked(() -> question.apply(schedule.tenants(), Schedule.millis(nanos.getAsLong())));
     }
 
     boolean hasOther(RouteKey key, Set<String> these, boolean up) {
@@ -248,7 +270,7 @@ public final class Scheduler {
 
     /** Returns how many jobs wait for full nodes while another node is idle. */
     public int blocked() {
-        return fresh(schedule::blocked);
+        return fresh(() -> schedule.blocked(nanos.getAsLong()));
     }
 
     /** Answers with the present state of the nodes. */
@@ -309,7 +331,7 @@ public final class Scheduler {
             }
         } finally {
             settling = false;
-            nextLook.set(schedule.nextTime(), now, this::timePassed);
+            nextLook.set(schedule.nextTime(now), now, this::timePassed);
         }
     }
 

@@ -19,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param requests the settings and timeouts of its requests
  * @param fetchesMissing whether the node fetches a model that a job names and no node has
  * @param program the program that Penstock starts; null if Penstock does not start the server
+ * @param limits further limits of its requests
  */
 public record NodeSettings(
         String name,
@@ -31,7 +32,21 @@ public record NodeSettings(
         Map<String, String> headers,
         Requests requests,
         boolean fetchesMissing,
-        @Nullable Program program) {
+        @Nullable Program program,
+        Limits limits) {
+
+    /**
+     * The limits of a node's requests besides {@code maxInFlight}. They hold for all replicas together.
+     *
+     * @param requestsPerMinute the maximum number of requests that begin in a minute; empty for no limit
+     * @param tokensPerMinute the maximum number of tokens, of prompts and answers, in a minute; empty for no limit
+     * @param minInFlight the smallest limit of requests at once, if the limit is adaptive
+     * @param adaptive whether the limit of requests at once follows the time to the first token
+     */
+    public record Limits(
+            OptionalInt requestsPerMinute, OptionalInt tokensPerMinute, int minInFlight, boolean adaptive) {
+        public static final Limits NONE = new Limits(OptionalInt.empty(), OptionalInt.empty(), 1, false);
+    }
 
     /**
      * A program of llama.cpp that Penstock starts: a server that it keeps running, or one process for each request.
@@ -132,7 +147,19 @@ public record NodeSettings(
             Map<String, String> headers,
             Requests requests,
             boolean fetchesMissing) {
-        this(name, backend, url, pool, maxInFlight, model, apiKey, headers, requests, fetchesMissing, null);
+        this(
+                name,
+                backend,
+                url,
+                pool,
+                maxInFlight,
+                model,
+                apiKey,
+                headers,
+                requests,
+                fetchesMissing,
+                null,
+                Limits.NONE);
     }
 
     /** Returns a node whose program Penstock starts. */
@@ -148,13 +175,25 @@ public record NodeSettings(
                 Map.of(),
                 Requests.PLAIN,
                 false,
-                program);
+                program,
+                Limits.NONE);
     }
 
     /** Returns the same node at another address, with its own key. */
     public NodeSettings listeningAt(URI address, String key) {
         return new NodeSettings(
-                name, backend, address, pool, maxInFlight, model, key, headers, requests, fetchesMissing, program);
+                name,
+                backend,
+                address,
+                pool,
+                maxInFlight,
+                model,
+                key,
+                headers,
+                requests,
+                fetchesMissing,
+                program,
+                limits);
     }
 
     /** Returns a server from the environment or from a probe of localhost, of which only the address is known. */
@@ -180,12 +219,28 @@ public record NodeSettings(
     /** Returns the same node with this key; null for no key. */
     public NodeSettings with(@Nullable String key) {
         return new NodeSettings(
-                name, backend, url, pool, maxInFlight, model, key, headers, requests, fetchesMissing, program);
+                name, backend, url, pool, maxInFlight, model, key, headers, requests, fetchesMissing, program, limits);
     }
 
     public NodeSettings with(Requests other) {
         return new NodeSettings(
-                name, backend, url, pool, maxInFlight, model, apiKey, headers, other, fetchesMissing, program);
+                name, backend, url, pool, maxInFlight, model, apiKey, headers, other, fetchesMissing, program, limits);
+    }
+
+    public NodeSettings with(Limits other) {
+        return new NodeSettings(
+                name,
+                backend,
+                url,
+                pool,
+                maxInFlight,
+                model,
+                apiKey,
+                headers,
+                requests,
+                fetchesMissing,
+                program,
+                other);
     }
 
     /** Returns the name that users see; it never contains the key. */

@@ -31,8 +31,8 @@ class WaitsTest {
     void no_node_at_all() {
         Waits waits = waits(new RunRig(Map.of()));
 
-        assertThat(waits.of(LLAMA, CAME).code()).isEqualTo(Waiting.Code.NO_NODE);
-        assertThat(waits.of(LLAMA, CAME).message()).contains("no node is configured", "penstock.nodes");
+        assertThat(waits.of(LLAMA, "default", CAME).code()).isEqualTo(Waiting.Code.NO_NODE);
+        assertThat(waits.of(LLAMA, "default", CAME).message()).contains("no node is configured", "penstock.nodes");
         assertThat(waits.noNode()).isPresent();
     }
 
@@ -42,15 +42,17 @@ class WaitsTest {
         Waits waits = waits(rig);
         rig.nodes.server("gpu-a").down();
 
-        Waiting waiting = waits.of(LLAMA, CAME);
+        Waiting waiting = waits.of(LLAMA, "default", CAME);
 
         assertThat(waiting.code()).isEqualTo(Waiting.Code.NODE_DOWN);
         assertThat(waiting.message()).isEqualTo("no node has been up so far. gpu-a has not been reached: gone");
         rig.pass(Duration.ofHours(1));
         rig.nodes.server("gpu-a").loading();
-        assertThat(waits.of(LLAMA, CAME).code()).isEqualTo(Waiting.Code.NODE_LOADING);
+        assertThat(waits.of(LLAMA, "default", CAME).code()).isEqualTo(Waiting.Code.NODE_LOADING);
         rig.nodes.server("gpu-a").down();
-        assertThat(waits.of(LLAMA, CAME).code()).as("jobs wait for it").isEqualTo(Waiting.Code.NODE_DOWN);
+        assertThat(waits.of(LLAMA, "default", CAME).code())
+                .as("jobs wait for it")
+                .isEqualTo(Waiting.Code.NODE_DOWN);
         assertThat(waits.mayGoOn(LLAMA)).isFalse();
     }
 
@@ -59,25 +61,25 @@ class WaitsTest {
         RunRig rig = new RunRig(TestSettings.node("gpu-a", "vllm", 1));
         Waits waits = waits(rig);
         rig.nodes.server("gpu-a").up("llama");
-        assertThat(waits.of(LLAMA, CAME))
+        assertThat(waits.of(LLAMA, "default", CAME))
                 .isEqualTo(new Waiting(Waiting.Code.SLOT, "it waits for its turn; node gpu-a has a free slot", CAME));
 
         Node node = rig.nodes.find("gpu-a").orElseThrow();
         try (Node.Slot _ = Objects.requireNonNull(node.tryAcquire(0))) {
-            assertThat(waits.of(LLAMA, CAME))
+            assertThat(waits.of(LLAMA, "default", CAME))
                     .isEqualTo(new Waiting(Waiting.Code.SLOT, "no slot is free: gpu-a has 1 of 1 in use", CAME));
         }
 
         rig.pass(Duration.ofSeconds(1));
         rig.nodes.server("gpu-a").down();
-        Waiting down = waits.of(LLAMA, CAME);
+        Waiting down = waits.of(LLAMA, "default", CAME);
         assertThat(down.code()).isEqualTo(Waiting.Code.NODE_DOWN);
         assertThat(down.since()).isEqualTo(node.health().since());
         assertThat(down.message()).isEqualTo("gpu-a is down since %s: gone".formatted(down.since()));
         assertThat(waits.mayGoOn(LLAMA)).isFalse();
 
         rig.nodes.server("gpu-a").loading();
-        assertThat(waits.of(LLAMA, CAME).code()).isEqualTo(Waiting.Code.NODE_LOADING);
+        assertThat(waits.of(LLAMA, "default", CAME).code()).isEqualTo(Waiting.Code.NODE_LOADING);
         rig.nodes.server("gpu-a").up("llama");
         assertThat(waits.mayGoOn(LLAMA)).isTrue();
     }
@@ -92,7 +94,7 @@ class WaitsTest {
             slot.failed(JobFailure.of(JobFailure.Code.FIRST_TOKEN_TIMEOUT, "silent"));
         }
 
-        assertThat(waits.of(LLAMA, CAME))
+        assertThat(waits.of(LLAMA, "default", CAME))
                 .isEqualTo(new Waiting(
                         Waiting.Code.SLOT,
                         "no slot is free: gpu-a failed its last jobs, and one job at a time tries it",
@@ -109,7 +111,7 @@ class WaitsTest {
         rig.nodes.server("gpu-a").up("llama");
         rig.nodes.server("gpu-b").down();
 
-        Waiting waiting = waits.of(key("mistral"), CAME);
+        Waiting waiting = waits.of(key("mistral"), "default", CAME);
         assertThat(waiting.code()).isEqualTo(Waiting.Code.MODEL_UNKNOWN);
         assertThat(waiting.message())
                 .startsWith(
@@ -143,8 +145,9 @@ class WaitsTest {
         Waits waits = waits(rig);
         RouteKey pinned = new RouteKey("llama", Task.CHAT, new PromptJob.Pins(null, "gpu-z"));
 
-        assertThat(waits.of(pinned, CAME).code()).isEqualTo(Waiting.Code.NO_NODE);
-        assertThat(waits.of(pinned, CAME).message()).contains("gpu-z", "The job fails when a replica takes it");
+        assertThat(waits.of(pinned, "default", CAME).code()).isEqualTo(Waiting.Code.NO_NODE);
+        assertThat(waits.of(pinned, "default", CAME).message())
+                .contains("gpu-z", "The job fails when a replica takes it");
         assertThat(waits.mayGoOn(pinned)).isTrue();
     }
 
@@ -212,6 +215,6 @@ class WaitsTest {
     }
 
     private static Waits waits(RunRig rig) {
-        return new Waits(rig.settings, rig.nodes, rig.clock);
+        return new Waits(rig.settings, rig.nodes, rig.scheduler, rig.clock);
     }
 }

@@ -174,6 +174,7 @@ final class ExecutionRig {
                     RouteKey.of(work.job(), Decision.NONE),
                     work.job().promptChars(),
                     work.job().priority(),
+                    work.job().tenant(),
                     "prompt-jobs",
                     false,
                     null);

@@ -2,6 +2,7 @@ package dev.penstock.node;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.penstock.settings.NodeSettings;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -9,7 +10,8 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class NodeSlotsTest {
-    private final NodeSlots slots = new NodeSlots("gpu-a", 4, new Breaker.Rules(20, 0.5, 5, 10_000));
+    private final NodeSlots slots =
+            new NodeSlots("gpu-a", 4, NodeSettings.Limits.NONE, new Breaker.Rules(20, 0.5, 5, 10_000));
     private final Deque<NodeSlots.Held> held = new ArrayDeque<>();
 
     @Test
@@ -25,7 +27,7 @@ class NodeSlotsTest {
     @Test
     void a_smaller_share_leaves_running_requests_alone() {
         take(4);
-        slots.share(new Replicas(List.of("a", "b"), "a"));
+        slots.share(new Replicas(List.of("a", "b"), "a"), 0);
 
         assertThat(slots.limit()).isEqualTo(2);
         assertThat(slots.inFlight()).isEqualTo(4);
@@ -42,7 +44,7 @@ class NodeSlotsTest {
         assertThat(slots.total(6)).isFalse();
         assertThat(slots.total(2)).isFalse();
 
-        slots.share(new Replicas(List.of("a", "b"), "a"));
+        slots.share(new Replicas(List.of("a", "b"), "a"), 0);
         assertThat(slots.total(4)).isTrue();
         assertThat(slots.limit()).isEqualTo(2);
     }
@@ -75,7 +77,7 @@ class NodeSlotsTest {
     @Test
     void more_replicas_than_slots_are_a_warning() {
         assertThat(slots.exceeded()).isNull();
-        slots.share(new Replicas(List.of("a", "b", "c", "d", "e"), "a"));
+        slots.share(new Replicas(List.of("a", "b", "c", "d", "e"), "a"), 0);
 
         assertThat(slots.limit()).isEqualTo(1);
         assertThat(slots.exceeded()).contains("node 'gpu-a' takes 4 at once, and there are 5 replicas");

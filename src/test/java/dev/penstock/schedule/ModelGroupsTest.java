@@ -8,6 +8,7 @@ import dev.penstock.node.NodeLoad;
 import dev.penstock.route.Router;
 import dev.penstock.route.Targets;
 import dev.penstock.settings.Backend;
+import dev.penstock.tenant.Tenants;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -112,11 +113,13 @@ class ModelGroupsTest {
         private String held = "";
 
         Line(Predicate<String> swapsModels) {
+            Tenants tenants = new Tenants(Map.of());
             schedule = new Schedule(
-                    new WaitingLine(0),
-                    new DeferralPolicy(Duration.ofSeconds(5), IN_HAND),
+                    new WaitingLine(0, tenants),
+                    new DeferralPolicy(Duration.ofSeconds(5), IN_HAND, tenants),
                     new ReplicaSlots(IN_HAND, Map.of()),
-                    new ModelGroups(swapsModels));
+                    new ModelGroups(swapsModels),
+                    tenants);
             Router.NodeView view = new Router.NodeView(
                     "a", Backend.OLLAMA, "cpu", List.of("A", "B", "C"), Map.of(), true, null, Router.Fetching.NEVER);
             Router router = new Router(Map.of(), null, false);
@@ -151,6 +154,7 @@ class ModelGroupsTest {
                     Script.key(model),
                     0,
                     Priority.NORMAL,
+                    "default",
                     "jobs",
                     false,
                     false,
@@ -177,7 +181,7 @@ class ModelGroupsTest {
             now += JOB.plus(loads ? LOAD : Duration.ZERO).toNanos();
             firstSince = wasFirst ? now : firstSince;
             schedule.changed(load(0));
-            schedule.slotGivenBack("jobs");
+            schedule.slotGivenBack(grant.waiting().turn(), "jobs");
         }
     }
 }

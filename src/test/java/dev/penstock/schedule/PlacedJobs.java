@@ -23,8 +23,20 @@ public final class PlacedJobs {
 
     /** Returns the node of a job. */
     public String node(RouteKey key) {
-        Wait wait =
-                new Wait(0, key, 0, Priority.NORMAL, "prompt-jobs", false, false, 0, Wait.NEVER, 1, Set.of(), Map.of());
+        Wait wait = new Wait(
+                0,
+                key,
+                0,
+                Priority.NORMAL,
+                "default",
+                "prompt-jobs",
+                false,
+                false,
+                0,
+                Wait.NEVER,
+                1,
+                Set.of(),
+                Map.of());
         return switch (placement.choose(placement.reach(key, Set.of(), Set.of()), wait, 0)) {
             case Placement.Choice.Go(String node, String _) -> node;
             case Placement.Choice.AfterFetch _, Placement.Choice.Later _, Placement.Choice.Never _ ->

@@ -27,7 +27,7 @@ class RoutePreviewTest {
     }
 
     private Node.Slot granted(RouteKey key) {
-        return rig.waits(rig.scheduler.enter(key, 0, Priority.NORMAL, "prompt-jobs", false, null))
+        return rig.waits(rig.scheduler.enter(key, 0, Priority.NORMAL, "default", "prompt-jobs", false, null))
                 .slot();
     }
 

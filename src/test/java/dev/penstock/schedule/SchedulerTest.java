@@ -359,7 +359,8 @@ class SchedulerTest {
     void a_wait_ends_by_itself() throws InterruptedException {
         SchedulerRig rig = new SchedulerRig();
         Scheduler scheduler = new Scheduler(rig.settings, rig.nodes, Clock.systemUTC(), new SimpleMeterRegistry());
-        try (QueueEntry entry = scheduler.enter(Script.key("llama"), 0, Priority.NORMAL, "prompt-jobs", false, null)) {
+        try (QueueEntry entry =
+                scheduler.enter(Script.key("llama"), 0, Priority.NORMAL, "default", "prompt-jobs", false, null)) {
             assertThat(entry.await(Avoid.NOTHING, Duration.ofMillis(20))).isEqualTo(new Admission.TimedOut());
         }
         assertThat(scheduler.isOpen()).isFalse();

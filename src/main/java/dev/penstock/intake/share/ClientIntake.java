@@ -59,6 +59,9 @@ public final class ClientIntake implements Source {
     /** Has a permit for each job that has ended since the last look. */
     private final Semaphore ended = new Semaphore(0);
 
+    /** Whether the records of a topic name their tenants. */
+    private final boolean mixesTenants;
+
     private final LookAhead lookAhead = new LookAhead(System.nanoTime() / 1_000_000);
 
     private final SupervisedThread rooms = new SupervisedThread("penstock-intake-rooms", this::keepRooms);
@@ -80,6 +83,7 @@ public final class ClientIntake implements Source {
                 new ClientTopic.Parts(
                         records::isOpen,
                         dispatcher::slotsLeft,
+                        dispatcher::tenantRoom,
                         records::start,
                         lost -> dispatcher.lost(lost.origin().place(), lost.place()),
                         writers,
@@ -103,6 +107,7 @@ public final class ClientIntake implements Source {
             Map<String, Integer> deliveryLimits,
             MeterRegistry meters) {
         intake = settings.intake();
+        mixesTenants = intake.topics().stream().anyMatch(topic -> !topic.hasOneTenant());
         this.client = client;
         this.capacity = capacity;
         this.blocked = blocked;
@@ -154,7 +159,9 @@ public final class ClientIntake implements Source {
     /** Tells the client how many records the slots and the nodes can use now. */
     void setRooms() {
         int running = Math.min(intake.slots(), capacity.getAsInt());
-        int ahead = lookAhead.after(ended.drainPermits(), running, System.nanoTime() / 1_000_000);
+        int usual = lookAhead.after(ended.drainPermits(), running, System.nanoTime() / 1_000_000);
+        // the more records of such a topic are here, the more tenants the scheduler can choose from
+        int ahead = mixesTenants ? Math.max(usual, running) : usual;
         // behind the blocked jobs, there may be jobs for the idle node
         int behind = Math.min(MOST_BLOCKED, blocked.getAsInt());
         client.room((int) Math.min(MOST_ROOM, (long) running + ahead + behind));

@@ -43,6 +43,9 @@ public interface PenstockConfig {
     /** The default parameters of every request. A value that is JSON is used as JSON. */
     Map<String, String> parameters();
 
+    /** The weights and limits of the tenants, by name. */
+    Map<String, TenantConfig> tenants();
+
     TimeoutsConfig timeouts();
 
     ImagesConfig images();
@@ -80,6 +83,22 @@ public interface PenstockConfig {
     ApiConfig api();
 
     AnswersConfig answers();
+
+    /** The weight and the limits of a tenant. The limits hold for all replicas together. */
+    interface TenantConfig {
+        /** The tenant's share of the served tokens while other tenants wait, relative to their weights. */
+        @WithDefault("1")
+        int weight();
+
+        /** The maximum number of the tenant's jobs that run at once. Default: no limit. */
+        Optional<Integer> maxInFlight();
+
+        /** The maximum number of the tenant's jobs that start in a minute. Default: no limit. */
+        Optional<Integer> requestsPerMinute();
+
+        /** The maximum number of the tenant's tokens, of prompts and answers, in a minute. Default: no limit. */
+        Optional<Integer> tokensPerMinute();
+    }
 
     /** The media that Penstock fetches for a job. */
     interface ImagesConfig {

@@ -58,6 +58,7 @@ class ClientTopicTest {
     private boolean open = true;
     private int slotsLeft = 64;
     private final AtomicInteger ended = new AtomicInteger();
+    private int tenantRoom = Integer.MAX_VALUE;
     private int failures;
     private final MockProducer<byte[], byte[]> copies =
             PlayedProducer.of(TestSettings.defaults().topics().deferred(), 4, true);
@@ -75,6 +76,7 @@ class ClientTopicTest {
                 new ClientTopic.Parts(
                         _ -> open,
                         _ -> slotsLeft,
+                        _ -> tenantRoom,
                         delivery -> {
                             if (failures-- > 0) {
                                 throw new IllegalStateException("of the test");
@@ -339,6 +341,16 @@ class ClientTopicTest {
 
         topic.room(1_000, 100, 4);
         assertThat(played.most).isEqualTo(64 + 128 + 100);
+    }
+
+    @Test
+    void no_more_records_are_here_than_the_limits_of_the_topics_tenant_allow() {
+        slotsLeft = 54;
+        tenantRoom = 3;
+        topic.room(32, 0, 4);
+
+        assertThat(played.least).isEqualTo(13);
+        assertThat(played.most).isEqualTo(13);
     }
 
     @Test
