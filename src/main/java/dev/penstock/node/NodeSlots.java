@@ -78,6 +78,10 @@ final class NodeSlots {
             return first;
         }
 
+        long begunMillis() {
+            return begunMillis;
+        }
+
         long lasts(long nowMillis) {
             return Math.max(0, nowMillis - begunMillis);
         }

@@ -36,7 +36,7 @@ public record NodeSettings(
         Limits limits) {
 
     /**
-     * The limits of a node's requests besides {@code maxInFlight}. They hold for all replicas together.
+     * The further limits of the requests of a node. They hold for all replicas together.
      *
      * @param requestsPerMinute the maximum number of requests that begin in a minute; empty for no limit
      * @param tokensPerMinute the maximum number of tokens, of prompts and answers, in a minute; empty for no limit

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
+import dev.penstock.job.Priority;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
 import dev.penstock.job.Task;
@@ -12,6 +13,9 @@ import dev.penstock.ledger.row.Submissions;
 import dev.penstock.node.Node;
 import dev.penstock.route.RouteKey;
 import dev.penstock.schedule.Routes;
+import dev.penstock.schedule.Admission;
+import dev.penstock.schedule.Avoid;
+import dev.penstock.schedule.QueueEntry;
 import dev.penstock.settings.read.TestSettings;
 import java.time.Duration;
 import java.time.Instant;
@@ -208,6 +212,35 @@ class WaitsTest {
 
         assertThat(waiting.code()).isEqualTo(Waiting.Code.DEFERRED);
         assertThat(waiting.message()).contains("a node is up again");
+    }
+
+    @Test
+    void a_job_whose_tenant_is_at_its_limit_waits_for_that() throws Exception {
+        RunRig rig = new RunRig(RunRig.keys(
+                TestSettings.node("gpu-a", "vllm", 2), Map.of("tenants.default.max-in-flight", "1")));
+        rig.nodes.server("gpu-a").up("llama");
+        TakenJob taken = submitted(rig);
+        assertThat(ofJob(rig, taken).orElseThrow().code()).isEqualTo(Waiting.Code.SLOT);
+
+        try (QueueEntry first = rig.scheduler.enter(LLAMA, 0, Priority.NORMAL, "default", "prompt-jobs", false, null)) {
+            assertThat(first.await(Avoid.NOTHING, Duration.ofMinutes(1))).isInstanceOf(Admission.Granted.class);
+            String limit =
+                    "tenant 'default' has reached its max-in-flight: 1 of 1 jobs in flight; a job may start when one of them ends";
+            assertThat(ofJob(rig, taken)).contains(new Waiting(Waiting.Code.TENANT_LIMIT, limit, CAME));
+            assertThat(waits(rig).of(LLAMA, "other", CAME).code()).isEqualTo(Waiting.Code.SLOT);
+
+            RecordStamp deferred = new RecordStamp(1, new RecordPlace("prompt-jobs-deferred", 1, 0));
+            rig.ledger.deferred(
+                    taken.job().id(),
+                    new Submissions.DeferredRecord(deferred, taken.place(), 0, 5_000, Waiting.Code.TENANT_LIMIT));
+            assertThat(ofJob(rig, taken).orElseThrow().code()).isEqualTo(Waiting.Code.TENANT_LIMIT);
+            assertThat(ofJob(rig, taken).orElseThrow().message())
+                    .isEqualTo(
+                            "its tenant had reached a limit, and it made room for other jobs; it comes back at 1970-01-01T00:00:05Z; "
+                                    + limit);
+            rig.nodes.server("gpu-a").down();
+            assertThat(waits(rig).of(LLAMA, "default", CAME).code()).isEqualTo(Waiting.Code.NODE_DOWN);
+        }
     }
 
     private static RouteKey key(String model) {

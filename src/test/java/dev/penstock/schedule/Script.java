@@ -38,8 +38,10 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code swaps a}: it loads a model in place of another one
  *   <li>{@code up a}, {@code down a}, {@code loading a}, {@code gone a}; {@code never a 1}: one that was never up
  *   <li>{@code full a}: its slots are taken by others; {@code refuses a}: it says that it has room, and gives no slot
- *   <li>{@code join 1 llama high copy tenant=acme topic=t chars=400 due=9s end=2s useless=a,b after=a@500ms}: an entry with that turn waits
- *   <li>{@code done 1}: its attempt is over, and its run; {@code failed 1}: its attempt only; {@code used 1 20 30}: its attempt had so many tokens; {@code leave 1}: its wait is over
+ *   <li>{@code join 1 llama high copy tenant=acme topic=t chars=400 due=9s end=2s useless=a,b after=a@500ms}: an entry with
+ *       that turn waits
+ *   <li>{@code done 1}: its attempt is over, and its run; {@code failed 1}: its attempt only; {@code leave 1}: its wait is over
+ *   <li>{@code used 1 20 30}: its attempt had so many tokens
  *   <li>{@code pass 300ms}, {@code crowded}
  * </ul>
  *

@@ -1,6 +1,7 @@
 package dev.penstock.settings.read;
 
 import dev.penstock.settings.source.PenstockConfig;
+import dev.penstock.settings.source.TenantConfig;
 import dev.penstock.tenant.TenantLimits;
 import dev.penstock.wire.document.JobDocument;
 import java.util.HashMap;
@@ -21,7 +22,7 @@ final class TenantsReader {
         this.mistakes = mistakes;
     }
 
-    Map<String, TenantLimits> read(Map<String, PenstockConfig.TenantConfig> tenants) {
+    Map<String, TenantLimits> read(Map<String, TenantConfig> tenants) {
         Map<String, TenantLimits> all = new HashMap<>();
         tenants.forEach((name, tenant) -> {
             String key = "tenants." + name;
