@@ -120,6 +120,11 @@ final class NodeSlots {
         return breaker instanceof Breaker.Closed ? throttle.limit(limit(), nowMillis) : Math.min(1, limit());
     }
 
+    /** Returns how many requests the node may have at once now, if no more begin than the last minute has room for. */
+    int capacityAt(long nowMillis) {
+        return (int) Math.min(limitAt(nowMillis), (long) inFlight + window.room(nowMillis));
+    }
+
     /** Returns whether one more request may begin now. */
     boolean areFree(long nowMillis) {
         return !throttle.rests(nowMillis)

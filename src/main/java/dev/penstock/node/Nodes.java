@@ -119,7 +119,9 @@ public class Nodes {
     public int capacity() {
         long capacity = 0;
         for (Node node : nodes.values()) {
-            capacity += node.health().state() == Node.State.UP ? Math.max(1, node.limitNow()) : 0;
+            capacity += node.health().state() == Node.State.UP
+                    ? Math.max(1, node.requests().capacity())
+                    : 0;
         }
         return (int) Math.min(Integer.MAX_VALUE, capacity);
     }

@@ -54,6 +54,11 @@ public final class RequestsInFlight {
         return slots.limitAt(clock.millis());
     }
 
+    /** Returns the number of requests that the node may have soon; it is smaller while the last minute is nearly full. */
+    synchronized int capacity() {
+        return slots.capacityAt(clock.millis());
+    }
+
     synchronized boolean mayGrow() {
         return slots.areFree(clock.millis());
     }

@@ -3,8 +3,8 @@ package dev.penstock.dispatch;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobFailure;
-import dev.penstock.job.PromptJob;
 import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
 import dev.penstock.job.Task;
@@ -12,10 +12,10 @@ import dev.penstock.job.Waiting;
 import dev.penstock.ledger.row.Submissions;
 import dev.penstock.node.Node;
 import dev.penstock.route.RouteKey;
-import dev.penstock.schedule.Routes;
 import dev.penstock.schedule.Admission;
 import dev.penstock.schedule.Avoid;
 import dev.penstock.schedule.QueueEntry;
+import dev.penstock.schedule.Routes;
 import dev.penstock.settings.read.TestSettings;
 import java.time.Duration;
 import java.time.Instant;
@@ -216,8 +216,8 @@ class WaitsTest {
 
     @Test
     void a_job_whose_tenant_is_at_its_limit_waits_for_that() throws Exception {
-        RunRig rig = new RunRig(RunRig.keys(
-                TestSettings.node("gpu-a", "vllm", 2), Map.of("tenants.default.max-in-flight", "1")));
+        RunRig rig = new RunRig(
+                RunRig.keys(TestSettings.node("gpu-a", "vllm", 2), Map.of("tenants.default.max-in-flight", "1")));
         rig.nodes.server("gpu-a").up("llama");
         TakenJob taken = submitted(rig);
         assertThat(ofJob(rig, taken).orElseThrow().code()).isEqualTo(Waiting.Code.SLOT);

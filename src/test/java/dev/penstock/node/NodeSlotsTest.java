@@ -95,7 +95,10 @@ class NodeSlotsTest {
         limited.free(limited.take(0, 20), 30);
 
         assertThat(limited.areFree(30)).isFalse();
-        assertThat(limited.limitAt(30)).as("the requests at once are another limit").isEqualTo(4);
+        assertThat(limited.limitAt(30))
+                .as("the requests at once are another limit")
+                .isEqualTo(4);
+        assertThat(limited.capacityAt(30)).as("no record is of use").isZero();
         assertThat(limited.fullMinute(30)).isEqualTo("2 of 2 requests in the last minute");
         assertThat(limited.windowOpensInMillis(30)).isEqualTo(RateWindow.LENGTH_MILLIS - 30);
         assertThat(limited.areFree(RateWindow.LENGTH_MILLIS)).isTrue();
@@ -106,7 +109,9 @@ class NodeSlotsTest {
     void tokens_count_as_an_estimate_until_the_node_reports_them() {
         NodeSlots limited = slots(OptionalInt.empty(), OptionalInt.of(500));
         NodeSlots.Held request = limited.take(2_000, 0);
-        assertThat(limited.fullMinute(0)).as("a fourth of the characters, and an answer").contains("700 of 500 tokens");
+        assertThat(limited.fullMinute(0))
+                .as("a fourth of the characters, and an answer")
+                .contains("700 of 500 tokens");
 
         limited.answered(request, new Usage(300, 20), 1, 1_000);
         assertThat(limited.areFree(1_000)).isTrue();
@@ -146,10 +151,7 @@ class NodeSlotsTest {
 
     private static NodeSlots slots(OptionalInt requests, OptionalInt tokens) {
         return new NodeSlots(
-                "gpu-a",
-                4,
-                new NodeSettings.Limits(requests, tokens, 1, false),
-                new Breaker.Rules(20, 0.5, 5, 10_000));
+                "gpu-a", 4, new NodeSettings.Limits(requests, tokens, 1, false), new Breaker.Rules(20, 0.5, 5, 10_000));
     }
 
     private void take(int requests) {
