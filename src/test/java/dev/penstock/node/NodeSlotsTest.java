@@ -137,8 +137,8 @@ class NodeSlotsTest {
         assertThat(adaptive.limit()).isEqualTo(2);
         for (int i = 0; i < 100; i++) {
             List<NodeSlots.Held> all = new ArrayList<>();
-            while (adaptive.areFree(i * 1_000)) {
-                all.add(adaptive.take(0, i * 1_000));
+            while (adaptive.areFree(i * 1_000L)) {
+                all.add(adaptive.take(0, i * 1_000L));
             }
             all.forEach(request -> adaptive.spoke(request, request.begunMillis() + 100));
             all.forEach(request -> adaptive.free(request, request.begunMillis() + 200));
