@@ -156,6 +156,7 @@ final class AttemptStream implements AutoCloseable {
         Open opened = open;
         if (opened == null) {
             NodeRequest sent = node.request(job, head.model(), rule.set().parameters(), continued, until);
+            slot.sent();
             request = sent;
             TokenStream stream = sent.stream();
             // the node cannot answer while the media are fetched, so the stall timeout begins here

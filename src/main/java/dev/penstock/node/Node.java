@@ -225,6 +225,11 @@ public final class Node {
             return Node.this;
         }
 
+        /** Notes that the request is sent now. The minute in which it counts begins again. */
+        public void sent() {
+            requests.sent(request);
+        }
+
         /** Notes that the request received a token. */
         public void heard() {
             long now = clock.millis();

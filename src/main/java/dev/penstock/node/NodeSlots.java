@@ -171,6 +171,11 @@ final class NodeSlots {
         return held;
     }
 
+    /** Notes that a request is sent to the server. */
+    void sent(Held held, long nowMillis) {
+        window.sent(held.begun, nowMillis);
+    }
+
     /** Notes the first token of a request's answer. */
     void spoke(Held held, long nowMillis) {
         rates.spoke(held.tokens, nowMillis);

@@ -125,6 +125,10 @@ public final class RequestsInFlight {
         return held;
     }
 
+    synchronized void sent(NodeSlots.Held request) {
+        slots.sent(request, clock.millis());
+    }
+
     /** Notes a token of a request's answer. */
     void heard(NodeSlots.Held request, long nowMillis) {
         heardMillis = nowMillis;

@@ -12,7 +12,7 @@ import java.util.ArrayDeque;
  */
 public final class RateWindow {
     /**
-     * A minute, and one second. A request may reach its server up to a second after its begin, and another request may
+     * A minute, and one second. A request may reach its server up to a second after it was sent, and another request may
      * reach the server at once. So the server never receives too many requests within a minute.
      */
     public static final long LENGTH_MILLIS = 61_000;
@@ -43,8 +43,8 @@ public final class RateWindow {
 
     /** Something that counts in the window: a request, or tokens that were found at the end of an earlier request. */
     public static final class Begun {
-        private final long millis;
         private final int requests;
+        private long millis;
         private long tokens;
         private boolean counts = true;
 
@@ -118,6 +118,15 @@ public final class RateWindow {
     public Begun begin(long estimate, long nowMillis) {
         move(nowMillis);
         return add(new Begun(nowMillis, 1, Math.max(0, estimate)));
+    }
+
+    /** Lets a request count from now on, because it is sent to its server only now. */
+    public void sent(Begun begun, long nowMillis) {
+        move(nowMillis);
+        if (begun.counts && begun.millis < nowMillis && window.remove(begun)) {
+            begun.millis = nowMillis;
+            window.add(begun);
+        }
     }
 
     /**

@@ -39,6 +39,20 @@ class RateWindowTest {
     }
 
     @Test
+    void a_request_that_is_sent_late_counts_from_then_on() {
+        RateWindow window = requests(2);
+        RateWindow.Begun first = window.begin(0, 0);
+        window.begin(0, 1_000);
+        window.sent(first, 5_000);
+
+        assertThat(window.opensInMillis(5_000))
+                .as("the second one leaves first")
+                .isEqualTo(MINUTE - 4_000);
+        assertThat(window.room(MINUTE + 4_999)).isEqualTo(1);
+        assertThat(window.room(MINUTE + 5_000)).isEqualTo(2);
+    }
+
+    @Test
     void it_says_when_it_opens() {
         RateWindow window = requests(2);
         window.begin(0, 1_000);

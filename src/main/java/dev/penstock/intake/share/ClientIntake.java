@@ -45,6 +45,8 @@ public final class ClientIntake implements Source {
     private static final int SLOTS_FOR_EACH_OWN = 16;
 
     private static final int LEAST_OWN = 4;
+    /** A job whose id the producer chose is looked up before it waits for a node. The look-up may take half a second. */
+    private static final int LEAST_OF_TENANTS = 24;
 
     /** The scheduler defers blocked jobs earlier. */
     private static final int MOST_BLOCKED = 1_000;
@@ -59,6 +61,8 @@ public final class ClientIntake implements Source {
     /** Has a permit for each job that has ended since the last look. */
     private final Semaphore ended = new Semaphore(0);
 
+    /** Whether the topics belong to several tenants. */
+    private final boolean hasTenants;
     /** Whether the records of a topic name their tenants. */
     private final boolean mixesTenants;
 
@@ -107,6 +111,11 @@ public final class ClientIntake implements Source {
             Map<String, Integer> deliveryLimits,
             MeterRegistry meters) {
         intake = settings.intake();
+        hasTenants = intake.topics().stream()
+                        .map(Settings.JobTopic::tenant)
+                        .distinct()
+                        .count()
+                > 1;
         mixesTenants = intake.topics().stream().anyMatch(topic -> !topic.hasOneTenant());
         this.client = client;
         this.capacity = capacity;
@@ -165,7 +174,10 @@ public final class ClientIntake implements Source {
         // behind the blocked jobs, there may be jobs for the idle node
         int behind = Math.min(MOST_BLOCKED, blocked.getAsInt());
         client.room((int) Math.min(MOST_ROOM, (long) running + ahead + behind));
-        int least = Math.max(LEAST_OWN, intake.slots() / SLOTS_FOR_EACH_OWN);
+        // each tenant needs enough jobs here that its share of the slots never lacks the next one
+        int least = hasTenants
+                ? Math.max(LEAST_OF_TENANTS, running)
+                : Math.max(LEAST_OWN, intake.slots() / SLOTS_FOR_EACH_OWN);
         topics.forEach(topic -> topic.room(ahead, behind, least));
     }
 

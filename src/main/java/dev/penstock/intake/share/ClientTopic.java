@@ -123,7 +123,7 @@ final class ClientTopic implements Receiver, LockKeeper {
         if (!stopped && parts.open().test(topic.name())) {
             int running = topic.slots() - parts.slotsLeft().applyAsInt(topic.name());
             // many short jobs of another topic are no reason to take many jobs of a topic with few slots
-            long own = Math.min(ahead, Math.max(LookAhead.LEAST, 2L * topic.slots()));
+            long own = Math.max(least, Math.min(ahead, Math.max(LookAhead.LEAST, 2L * topic.slots())));
             // the tenant's further jobs would only wait here for its limits
             long mayRun = topic.hasOneTenant()
                     ? (long) running + parts.tenantRoom().applyAsInt(topic.tenant())
