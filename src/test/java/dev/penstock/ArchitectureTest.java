@@ -85,7 +85,7 @@ class ArchitectureTest {
             .whereLayer("execution")
             .mayOnlyAccessLayers("schedule", "route", "node", "settings", "wire", "job", "thread")
             .whereLayer("schedule")
-            .mayOnlyAccessLayers("route", "node", "settings", "wire", "job")
+            .mayOnlyAccessLayers("route", "node", "settings", "tenant", "wire", "job")
             .whereLayer("ledger")
             .mayOnlyAccessLayers("reply", "settings", "tenant", "kafka", "wire", "job", "thread")
             .whereLayer("reply")
@@ -133,6 +133,8 @@ class ArchitectureTest {
             .definedBy("dev.penstock.node.program")
             .layer("models")
             .definedBy("dev.penstock.node.models")
+            .layer("limits")
+            .definedBy("dev.penstock.node.limits")
             .whereLayer("root")
             .mayNotBeAccessedByAnyLayer()
             .whereLayer("models")
@@ -150,6 +152,8 @@ class ArchitectureTest {
             .whereLayer("signals")
             .mayNotAccessAnyLayer()
             .whereLayer("answer")
+            .mayNotAccessAnyLayer()
+            .whereLayer("limits")
             .mayNotAccessAnyLayer();
 
     @ArchTest

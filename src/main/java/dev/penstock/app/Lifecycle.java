@@ -98,7 +98,7 @@ final class Lifecycle {
         feed.follow();
         // starts the ledger, and returns when all cancellations are known
         dispatcher.start(prepared.topicIds(), prepared.mode());
-        shareNodes();
+        shareLimits();
         intake.takeJobs(prepared);
         if (ImageMode.current() == ImageMode.NATIVE_RUN) {
             new IdleMemory(dispatcher::size).start();
@@ -106,12 +106,12 @@ final class Lifecycle {
     }
 
     /**
-     * Shares the limits of the nodes with the other replicas. This step comes before the first job, because the other
+     * Shares the limits of the nodes and of the tenants with the other replicas. This step comes before the first job, because the other
      * replicas need time to give up a part of their slots.
      */
-    private void shareNodes() throws InterruptedException {
+    private void shareLimits() throws InterruptedException {
         try {
-            dispatcher.shareNodes(kafka.admin());
+            dispatcher.shareLimits(kafka.admin());
         } catch (ExecutionException | KafkaException e) {
             LOG.warnf("the live replicas are not known yet: %s", Reason.of(e));
         }

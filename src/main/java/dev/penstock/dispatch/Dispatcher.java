@@ -26,6 +26,7 @@ import java.time.Clock;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
+import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ThreadLocalRandom;
@@ -103,17 +104,25 @@ public class Dispatcher {
     }
 
     /**
-     * Finds the replicas that are alive, and divides the limit of each node among them.
+     * Finds the replicas that are alive, and divides the limits of the nodes and of the tenants among them.
      *
-     * @return the warnings for nodes that still get more requests at once than they take, by the node's name
+     * @return the warnings for limits that the replicas may exceed together: {@code slots.} and the node's name, or {@code
+     *     tenants.} and the tenant's name
      */
-    public Map<String, String> shareNodes(Admin admin) throws ExecutionException, InterruptedException {
+    public Map<String, String> shareLimits(Admin admin) throws ExecutionException, InterruptedException {
         Ledger.Members live = ledger.members(admin);
         // if there are no members, the group does not exist yet or the broker has forgotten it: keep the known members
         if (!live.all().isEmpty()) {
-            nodes.share(new Replicas(live.all(), live.own()));
+            Replicas replicas = new Replicas(live.all(), live.own());
+            nodes.share(replicas);
+            context.scheduler().share(replicas);
         }
-        return nodes.exceeded();
+        Map<String, String> exceeded = new TreeMap<>();
+        nodes.exceeded().forEach((node, words) -> exceeded.put("slots." + node, words));
+        context.scheduler()
+                .askTenants((tenants, _) -> tenants.exceeded())
+                .forEach((tenant, words) -> exceeded.put("tenants." + tenant, words));
+        return exceeded;
     }
 
     /** Reports a problem that the operator must solve. The message says how. */
@@ -201,7 +210,7 @@ public class Dispatcher {
 
     /** Returns whether any node takes jobs now. If none does, the intake takes no further records. */
     public boolean isOpen() {
-        return context.scheduler().isOpen();
+        return nodes.anyTakesJobs();
     }
 
     /**
@@ -209,7 +218,7 @@ public class Dispatcher {
      * of the topic.
      */
     public boolean isOpen(String topic) {
-        return context.scheduler().isOpen(topic);
+        return nodes.takeJobsOf(topic);
     }
 
     /** Returns how many jobs the nodes that are up take from this replica. */
@@ -232,6 +241,11 @@ public class Dispatcher {
     /** Returns what an operator has paused. */
     public Pauses pauses() {
         return nodes.pauses();
+    }
+
+    /** Returns how many more jobs of a tenant may start now, by the tenant's limits. */
+    public int tenantRoom(String tenant) {
+        return context.scheduler().askTenants((tenants, now) -> tenants.room(tenant, now));
     }
 
     /** Returns the reason for each node that is down, by the node's name. */

@@ -254,6 +254,7 @@ final class JobRun {
                         routeKey,
                         Demand.of(job, decision.rule(), context.settings().parameters()),
                         decision.priority(job),
+                        job.tenant(),
                         taken.place().topic(),
                         taken.isDeferred(),
                         job.deadline())) {
@@ -285,6 +286,7 @@ final class JobRun {
             case NODES_DOWN -> Waiting.Code.NODE_DOWN;
             case TOPIC_PAUSED -> Waiting.Code.PAUSED;
             case NODES_FULL -> Waiting.Code.SLOT;
+            case TENANT_LIMIT -> Waiting.Code.TENANT_LIMIT;
         };
         Deferral waiting = new Deferral(delay, why, routeKey);
         deferral = waiting;

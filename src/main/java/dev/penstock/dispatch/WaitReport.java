@@ -51,7 +51,10 @@ final class WaitReport {
                     run.taken().place(),
                     new Deferred(
                             run.taken().job().id(),
-                            new Waits.Subject(run.taken().place().topic(), deferral.routeKey()),
+                            new Waits.Subject(
+                                    run.taken().place().topic(),
+                                    run.taken().job().tenant(),
+                                    deferral.routeKey()),
                             deferral.why(),
                             clock.instant().plus(deferral.delay().length())));
         }
@@ -64,7 +67,8 @@ final class WaitReport {
         for (JobRun each : runs.waiting()) {
             // a pause of the topic does not hold a job that has started
             String topic = each.hasStarted() ? null : each.taken().place().topic();
-            count(groups, each.taken().job().id(), reason(reasons, new Waits.Subject(topic, each.routeKey())));
+            Waits.Subject subject = new Waits.Subject(topic, each.taken().job().tenant(), each.routeKey());
+            count(groups, each.taken().job().id(), reason(reasons, subject));
         }
         Instant now = clock.instant();
         synchronized (deferredHere) {

@@ -14,6 +14,7 @@ import dev.penstock.route.Router;
 import dev.penstock.route.match.Decision;
 import dev.penstock.route.match.Rules;
 import dev.penstock.schedule.Routes;
+import dev.penstock.schedule.Scheduler;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.Pauses;
 import jakarta.inject.Singleton;
@@ -47,16 +48,19 @@ public class Waits {
      * What decides why a job waits.
      *
      * @param topic the topic whose pause holds the job; null if no pause of a topic does
+     * @param tenant the tenant whose limits hold the job; null if it is not known
      */
-    public record Subject(@Nullable String topic, RouteKey routeKey) {}
+    public record Subject(@Nullable String topic, @Nullable String tenant, RouteKey routeKey) {}
 
     private final Nodes nodes;
     private final Routes routes;
     private final Rules rules;
+    private final Scheduler scheduler;
     private final Clock clock;
 
-    public Waits(Settings settings, Nodes nodes, Clock clock) {
+    public Waits(Settings settings, Nodes nodes, Scheduler scheduler, Clock clock) {
         this.nodes = nodes;
+        this.scheduler = scheduler;
         this.clock = clock;
         routes = new Routes(settings, nodes);
         rules = new Rules(settings);
@@ -78,8 +82,9 @@ public class Waits {
             return Optional.empty();
         }
         Pauses.Pause pause = pauseOf(record.stamp().place().topic());
-        Waiting waiting =
-                pause == null ? forNodes(row.id(), record, state.createdAt()) : paused(pause, state.createdAt());
+        Waiting waiting = pause == null
+                ? forTenant(record.tenant(), forNodes(row.id(), record, state.createdAt()))
+                : paused(pause, state.createdAt());
         return Optional.of(deferred == null ? waiting : deferred(deferred, waiting));
     }
 
@@ -95,6 +100,16 @@ public class Waits {
                 "%s: penstock resume %s %s"
                         .formatted(pause.words(), pause.kind().wireName(), pause.name()),
                 since.isAfter(pause.since()) ? since : pause.since());
+    }
+
+    /** Returns why a job waits that waits for a slot if its tenant has reached no limit. */
+    private Waiting forTenant(@Nullable String tenant, Waiting forNodes) {
+        return forNodes.code() == Waiting.Code.SLOT && tenant != null
+                ? scheduler
+                        .askTenants((tenants, now) -> tenants.obstacle(tenant, now))
+                        .map(limit -> new Waiting(Waiting.Code.TENANT_LIMIT, limit, forNodes.since()))
+                        .orElse(forNodes)
+                : forNodes;
     }
 
     private Waiting forNodes(JobId id, Submission record, Instant since) {
@@ -143,6 +158,12 @@ public class Waits {
                                 Waiting.Code.DEFERRED,
                                 "it was deferred as its topic was paused; the topic is resumed, and it comes back now",
                                 since);
+            case TENANT_LIMIT ->
+                new Waiting(
+                        Waiting.Code.TENANT_LIMIT,
+                        "its tenant had reached a limit, and it made room for other jobs; it comes back at %s; %s"
+                                .formatted(due, now.message()),
+                        since);
             case SLOT, DEFERRED, NO_NODE ->
                 now.code() == Waiting.Code.PAUSED
                         ? untilThen(now, due)
@@ -174,7 +195,7 @@ public class Waits {
         return switch (why) {
             case NODE_DOWN -> mayGoOn(job.routeKey());
             case PAUSED -> pauseOf(job.topic()) == null;
-            case SLOT, NODE_LOADING, MODEL_UNKNOWN, DEFERRED, QUARANTINED, DUPLICATE, NO_NODE -> false;
+            case SLOT, NODE_LOADING, MODEL_UNKNOWN, DEFERRED, QUARANTINED, DUPLICATE, TENANT_LIMIT, NO_NODE -> false;
         };
     }
 
@@ -208,15 +229,10 @@ public class Waits {
      */
     Waiting of(Subject job, Instant since) {
         Pauses.Pause pause = pauseOf(job.topic());
-        return pause == null ? of(job.routeKey(), since) : paused(pause, since);
+        return pause == null ? forTenant(job.tenant(), of(job.routeKey(), since)) : paused(pause, since);
     }
 
-    /**
-     * Returns why jobs with a route key do not run.
-     *
-     * @param since the time when the job arrived
-     */
-    Waiting of(RouteKey key, Instant since) {
+    private Waiting of(RouteKey key, Instant since) {
         if (nodes.all().isEmpty()) {
             return new Waiting(Waiting.Code.NO_NODE, NONE, since);
         }
@@ -265,7 +281,11 @@ public class Waits {
     private static String use(Node node) {
         return node.requests().areTrials()
                 ? "%s failed its last jobs, and one job at a time tries it".formatted(node.name())
-                : "%s has %d of %d in use".formatted(node.name(), node.inFlight(), node.limitNow());
+                : node.requests()
+                        .fullMinute()
+                        .map(full -> "%s had %s".formatted(node.name(), full))
+                        .orElseGet(() ->
+                                "%s has %d of %d in use".formatted(node.name(), node.inFlight(), node.limitNow()));
     }
 
     /** Returns the reason if each of these nodes is down or paused. */

@@ -171,8 +171,7 @@ public final class Execution {
                     return new Result.Deferred(cause, left());
                 }
                 case Admission.TimedOut() -> {
-                    return withoutAttempt(
-                            Objects.requireNonNullElseGet(wait.tooLate(), () -> limits.over(null, last)));
+                    return withoutAttempt(Objects.requireNonNullElseGet(wait.tooLate(), () -> limits.over(null, last)));
                 }
                 case Admission.Granted(Node.Slot slot, String model) -> {
                     switch (attempt(slot, model)) {
@@ -245,6 +244,7 @@ public final class Execution {
                     end = events.read(attempt, trace);
                     trace.ended(end, attempt.firstTokenMillis());
                 }
+                entry.used(transcript.here());
                 context.meters()
                         .attempted(job, attempt.slot(), end, attempt.firstTokenMillis(), attempt.streamMillis());
                 return step(end, attempt, running);

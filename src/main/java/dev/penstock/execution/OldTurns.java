@@ -99,7 +99,8 @@ final class OldTurns {
         if (turns.isEmpty()) {
             return job;
         }
-        dropped = toDrop(slot.node().context(model), slot.node().requests().load());
+        dropped = toDrop(
+                slot.node().health().context(model), slot.node().requests().load());
         if (dropped == 0) {
             return job;
         }

@@ -36,6 +36,8 @@ public record Waiting(Code code, String message, Instant since) {
         DUPLICATE,
         /** The job waits because an operator has paused its topic, or all nodes that may serve it now. */
         PAUSED,
+        /** The job waits because its tenant has reached one of its limits. */
+        TENANT_LIMIT,
         /** The job waits for a node, because there is none yet. */
         NO_NODE;
 

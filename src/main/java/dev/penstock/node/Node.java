@@ -19,22 +19,17 @@ import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
-import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /** One model server: its slots, its health and its models. Thread-safe. */
 public final class Node {
-    private static final Logger LOG = Logger.getLogger(Node.class);
-
     private final NodeSettings settings;
     private final Settings service;
     private final Upstream upstream;
@@ -51,9 +46,6 @@ public final class Node {
 
     /** The pause of this node or of its pool; null if there is none. */
     private volatile Pauses.@Nullable Pause pause;
-
-    /** The last message about a server of another kind than the backend that was logged. */
-    private volatile @Nullable String warned;
 
     private final RequestsInFlight requests;
     /* Guarded by this. */
@@ -84,6 +76,16 @@ public final class Node {
         public Health {
             models = List.copyOf(models);
         }
+
+        /** Returns the tokens of the longest prompt and answer together; null if the server does not report them. */
+        public @Nullable Long context(String model) {
+            for (WireProtocol.Model known : models) {
+                if (known.id().equals(model) && known.context() != null) {
+                    return known.context();
+                }
+            }
+            return null;
+        }
     }
 
     /**
@@ -112,6 +114,7 @@ public final class Node {
         NodeSlots slots = new NodeSlots(
                 settings.name(),
                 settings.maxInFlight().orElse(settings.backend().defaultMaxInFlight()),
+                settings.limits(),
                 Breaker.Rules.of(service.breaker()));
         requests = new RequestsInFlight(settings, slots, pace, clock, later, onSlotFreed);
         upstream.onUsedUp(requests::usedUp);
@@ -168,15 +171,6 @@ public final class Node {
         return !now.known() && now.state() == State.DOWN && !clock.instant().isBefore(unknownUntil());
     }
 
-    /** Returns the tokens of the longest prompt and answer together; null if the server does not report them. */
-    public @Nullable Long context(String model) {
-        return health().models().stream()
-                .filter(known -> known.id().equals(model) && known.context() != null)
-                .map(WireProtocol.Model::context)
-                .findFirst()
-                .orElse(null);
-    }
-
     public int inFlight() {
         return requests.count();
     }
@@ -219,12 +213,6 @@ public final class Node {
         requests.share(settings.program() == null ? now : Replicas.ALONE);
     }
 
-    /** Returns a warning if the replicas together may exceed the node's limit; null if they do not. */
-    @Nullable
-    String exceeded() {
-        return requests.exceeded();
-    }
-
     /** Returns the node's requests from this replica. */
     public RequestsInFlight requests() {
         return requests;
@@ -246,6 +234,11 @@ public final class Node {
         /** Notes that the request has only this part of the prompt, in characters. */
         public void shortened(long promptChars) {
             requests.shortened(request, promptChars);
+        }
+
+        /** Notes that the request is sent now. The minute in which it counts begins again. */
+        public void sent() {
+            requests.sent(request);
         }
 
         /** Notes that the request received a token. */
@@ -343,7 +336,7 @@ public final class Node {
                                         ? up.totalSlots()
                                         : settings.backend().defaultMaxInFlight()));
                 become(State.UP, ServedModels.of(settings, up.models()), up.mismatch());
-                warnOnce(up.mismatch());
+                history.warnOnce(up.mismatch());
             }
             case ProbeResult.Loading(String words) -> become(State.LOADING, health().models(), words);
             case ProbeResult.Away(String words, boolean timedOut, boolean _) -> {
@@ -354,13 +347,6 @@ public final class Node {
             }
         }
         probed.countDown();
-    }
-
-    private void warnOnce(@Nullable String mismatch) {
-        if (mismatch != null && !mismatch.equals(warned)) {
-            LOG.warn(mismatch);
-        }
-        warned = mismatch;
     }
 
     /** Returns whether the server's last sign of life is younger than the timeout for a first token. */
@@ -392,18 +378,10 @@ public final class Node {
             change = history.become(state, models, error, clock.instant());
         }
         if (change.isNews()) {
-            log(state, error);
+            HealthHistory.log(settings, state, error);
         }
         if (change.movesJobs()) {
             onHealth.run();
-        }
-    }
-
-    private void log(State state, @Nullable String error) {
-        if (state == State.DOWN) {
-            LOG.warnf("node=%s is down: %s", settings, Objects.requireNonNullElse(error, "no reason"));
-        } else {
-            LOG.infof("node=%s is %s", settings, state.name().toLowerCase(Locale.ROOT));
         }
     }
 

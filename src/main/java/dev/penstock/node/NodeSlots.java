@@ -2,12 +2,20 @@ package dev.penstock.node;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.Usage;
+import dev.penstock.node.limits.AdaptiveLimit;
+import dev.penstock.node.limits.Throttle;
+import dev.penstock.settings.NodeSettings;
+import dev.penstock.tenant.RateWindow;
+import dev.penstock.tenant.TokenEstimate;
 import java.time.Duration;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The requests of this replica at one node, and the number that it may have at once: this replica's share of the node's
- * limit, less for a while after the node refused requests for load, and none or one while the breaker is not closed.
+ * limit, less for a while after the node refused requests for load, and none or one while the breaker is not closed. If
+ * the limit is adaptive, the node may get less than the share. No request begins while the last minute has as many
+ * requests or tokens as it may have.
  * Time is an argument, in milliseconds of one clock. Not thread-safe: its node guards it.
  */
 final class NodeSlots {
@@ -15,6 +23,12 @@ final class NodeSlots {
     private final Breaker.Rules rules;
     private final Throttle throttle = new Throttle();
     private final LearntRates rates = new LearntRates();
+    private final NodeSettings.Limits limits;
+    private final RateWindow window;
+    private final TokenEstimate answers = new TokenEstimate();
+    /** Null if the limit is not adaptive. */
+    private final @Nullable AdaptiveLimit adaptive;
+
     private Breaker breaker = Breaker.Closed.FIRST;
     /** The number of the latest request. */
     private long latest;
@@ -35,6 +49,7 @@ final class NodeSlots {
         /* Guarded by the node. */
         private long promptChars;
         private final double tokens;
+        private final RateWindow.Begun begun;
         private final long begunMillis;
         /** The time of its last token; before its first token, the time of its start. */
         private volatile long heardMillis;
@@ -43,10 +58,11 @@ final class NodeSlots {
         /* Guarded by the node. */
         private boolean ended;
 
-        private Held(long number, long promptChars, double tokens, long nowMillis) {
+        private Held(long number, long promptChars, double tokens, RateWindow.Begun begun, long nowMillis) {
             this.number = number;
             this.promptChars = promptChars;
             this.tokens = tokens;
+            this.begun = begun;
             begunMillis = nowMillis;
             heardMillis = nowMillis;
         }
@@ -63,34 +79,76 @@ final class NodeSlots {
             return first;
         }
 
+        long begunMillis() {
+            return begunMillis;
+        }
+
         long lasts(long nowMillis) {
             return Math.max(0, nowMillis - begunMillis);
         }
     }
 
-    NodeSlots(String node, int total, Breaker.Rules rules) {
+    /** @param total the largest number of requests at once from all replicas together */
+    NodeSlots(String node, int total, NodeSettings.Limits limits, Breaker.Rules rules) {
         this.node = node;
+        this.limits = limits;
         this.rules = rules;
         this.total = total;
+        window = new RateWindow(perMinute());
+        adaptive = limits.adaptive() ? new AdaptiveLimit(limits.minInFlight(), total) : null;
         limit = replicas.share(node, total);
+    }
+
+    private RateWindow.Limits perMinute() {
+        return new RateWindow.Limits(share(limits.requestsPerMinute()), share(limits.tokensPerMinute()));
+    }
+
+    private int share(OptionalInt ofAll) {
+        return ofAll.isPresent() ? replicas.share(node, ofAll.getAsInt()) : Integer.MAX_VALUE;
     }
 
     int inFlight() {
         return inFlight;
     }
 
+    /** Returns this replica's share of the limit; less if the limit is adaptive. */
     int limit() {
-        return limit;
+        return adaptive == null ? limit : Math.min(limit, adaptive.limit());
     }
 
     /** Returns how many requests the node may have at once now. */
     int limitAt(long nowMillis) {
-        return breaker instanceof Breaker.Closed ? throttle.limit(limit, nowMillis) : Math.min(1, limit);
+        return breaker instanceof Breaker.Closed ? throttle.limit(limit(), nowMillis) : Math.min(1, limit());
+    }
+
+    /** Returns how many requests the node may have at once now, if no more begin than the last minute has room for. */
+    int capacityAt(long nowMillis) {
+        return (int) Math.min(limitAt(nowMillis), (long) inFlight + window.room(nowMillis));
     }
 
     /** Returns whether one more request may begin now. */
     boolean areFree(long nowMillis) {
-        return !throttle.rests(nowMillis) && breaker.allows(nowMillis) && inFlight < throttle.limit(limit, nowMillis);
+        return !throttle.rests(nowMillis)
+                && breaker.allows(nowMillis)
+                && inFlight < throttle.limit(limit(), nowMillis)
+                && window.hasRoom(nowMillis);
+    }
+
+    /** Returns the milliseconds until the last minute has room for a request; 0 if it has room now. */
+    long windowOpensInMillis(long nowMillis) {
+        return window.opensInMillis(nowMillis);
+    }
+
+    /** Returns which limit of a minute is used up; null if none is. */
+    @Nullable
+    String fullMinute(long nowMillis) {
+        if (window.hasRoom(nowMillis)) {
+            return null;
+        }
+        RateWindow.Limits now = window.limits(nowMillis);
+        return window.requests(nowMillis) >= now.requests()
+                ? "%d of %d requests in the last minute".formatted(window.requests(nowMillis), now.requests())
+                : "%d of %d tokens in the last minute".formatted(window.tokens(nowMillis), now.tokens());
     }
 
     Breaker breaker() {
@@ -103,7 +161,12 @@ final class NodeSlots {
 
     Held take(long promptChars, long nowMillis) {
         inFlight++;
-        Held held = new Held(++latest, promptChars, rates.tokens(promptChars), nowMillis);
+        double tokens = rates.tokens(promptChars);
+        RateWindow.Begun begun = window.begin(Math.round(tokens) + answers.answer(), nowMillis);
+        Held held = new Held(++latest, promptChars, tokens, begun, nowMillis);
+        if (adaptive != null) {
+            adaptive.begun(inFlight);
+        }
         breaker = breaker.begun(held.number, nowMillis, rules);
         rates.begun(held.tokens, nowMillis);
         return held;
@@ -114,9 +177,17 @@ final class NodeSlots {
         held.promptChars = promptChars;
     }
 
+    /** Notes that a request is sent to the server. */
+    void sent(Held held, long nowMillis) {
+        window.sent(held.begun, nowMillis);
+    }
+
     /** Notes the first token of a request's answer. */
     void spoke(Held held, long nowMillis) {
         rates.spoke(held.tokens, nowMillis);
+        if (adaptive != null) {
+            adaptive.firstToken(held.begunMillis, nowMillis);
+        }
     }
 
     /**
@@ -124,8 +195,10 @@ final class NodeSlots {
      *
      * @param seconds the time from the first token to the last token
      */
-    void answered(Held held, Usage usage, double seconds) {
+    void answered(Held held, Usage usage, double seconds, long nowMillis) {
         throttle.answered();
+        answers.answered(usage.completionTokens());
+        window.correct(held.begun, usage.promptTokens() + usage.completionTokens(), nowMillis);
         rates.answered(usage.completionTokens(), seconds);
         rates.counted(held.promptChars, usage.promptTokens());
         if (!held.ended) {
@@ -186,9 +259,17 @@ final class NodeSlots {
     }
 
     /** Applies the replica's new share. Running requests continue, even above the new share. */
-    void share(Replicas now) {
+    void share(Replicas now, long nowMillis) {
         replicas = now;
+        divide();
+        window.limit(perMinute(), nowMillis);
+    }
+
+    private void divide() {
         limit = replicas.share(node, total);
+        if (adaptive != null) {
+            adaptive.range(replicas.share(node, limits.minInFlight()), limit);
+        }
     }
 
     /**
@@ -199,7 +280,7 @@ final class NodeSlots {
     boolean total(int ofAll) {
         int before = limit;
         total = ofAll;
-        limit = replicas.share(node, ofAll);
+        divide();
         return limit > before;
     }
 
@@ -229,15 +310,24 @@ final class NodeSlots {
      * later refusal has replaced this one.
      */
     long changeInMillis(long refusal, long nowMillis) {
-        return refusal == refusals ? throttle.changesInMillis(limit, nowMillis) : -1;
+        return refusal == refusals ? throttle.changesInMillis(limit(), nowMillis) : -1;
     }
 
-    /** Returns a warning if the replicas together may exceed the node's limit; null if they do not. */
+    /** Returns a warning if the replicas together may exceed a limit of the node; null if they do not. */
     @Nullable
     String exceeded() {
-        return replicas.exceed(total)
-                ? "node '%s' takes %d at once, and there are %d replicas, each of which takes one at least: it may get %d at once. Run fewer replicas, or raise max-in-flight"
-                        .formatted(node, total, replicas.count(), replicas.count())
+        if (!replicas.exceed(total)) {
+            String requests = exceeded("requests-per-minute", limits.requestsPerMinute());
+            return requests == null ? exceeded("tokens-per-minute", limits.tokensPerMinute()) : requests;
+        }
+        return "node '%s' takes %d at once, and there are %d replicas, each of which takes one at least: it may get %d at once. Run fewer replicas, or raise max-in-flight"
+                .formatted(node, total, replicas.count(), replicas.count());
+    }
+
+    private @Nullable String exceeded(String key, OptionalInt value) {
+        return value.isPresent() && replicas.exceed(value.getAsInt())
+                ? "node '%s' has %s %d, and there are %d replicas, each of which takes one at least. Run fewer replicas, or raise %s"
+                        .formatted(node, key, value.getAsInt(), replicas.count(), key)
                 : null;
     }
 }

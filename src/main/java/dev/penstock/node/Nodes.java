@@ -119,6 +119,11 @@ public class Nodes {
         return nodes.values().stream().anyMatch(Node::takesJobs);
     }
 
+    /** Returns whether any node takes jobs now, and the topic is not paused. */
+    public boolean takeJobsOf(String topic) {
+        return anyTakesJobs() && pauses().find(Pauses.Kind.TOPIC, topic).isEmpty();
+    }
+
     /** Returns what is paused: topics, pools and nodes. */
     public Pauses pauses() {
         return pauses;
@@ -143,7 +148,7 @@ public class Nodes {
     public int capacity() {
         long capacity = 0;
         for (Node node : nodes.values()) {
-            capacity += node.takesJobs() ? Math.max(1, node.limitNow()) : 0;
+            capacity += node.takesJobs() ? Math.max(1, node.requests().capacity()) : 0;
         }
         return (int) Math.min(Integer.MAX_VALUE, capacity);
     }
@@ -231,7 +236,7 @@ public class Nodes {
     public synchronized Map<String, String> exceeded() {
         Map<String, String> now = new TreeMap<>();
         for (Node node : nodes.values()) {
-            String words = node.exceeded();
+            String words = node.requests().exceeded();
             if (words != null) {
                 now.put(node.name(), words);
             }

@@ -4,7 +4,7 @@ import java.util.Collection;
 import java.util.List;
 
 /**
- * The live replicas. A node's limit holds for all replicas together, and each replica takes its share.
+ * The live replicas. A limit of a node or of a tenant holds for all replicas together, and each replica takes its share.
  *
  * @param members all replicas, in the same order on each of them
  * @param own this replica; if it is not a member yet, its share has no part of the remainder
@@ -20,7 +20,7 @@ public record Replicas(List<String> members, String own) {
         this(List.copyOf(members), own);
     }
 
-    int count() {
+    public int count() {
         return members.size() + (members.contains(own) ? 0 : 1);
     }
 
@@ -28,13 +28,14 @@ public record Replicas(List<String> members, String own) {
      * Returns this replica's share of a limit. The shares add up to the limit, unless the limit is smaller than the
      * number of replicas. Each share is at least 1.
      *
-     * @param node the node's name; it decides which replicas get the remainder, so that they differ from node to node
+     * @param name the name of the node or of the tenant; it decides which replicas get the remainder, so that they differ
+     *     from name to name
      */
-    int share(String node, int limit) {
+    public int share(String name, int limit) {
         int count = count();
         int place = members.indexOf(own);
         boolean oneMore =
-                place >= 0 && Math.floorMod(place + Math.floorMod(node.hashCode(), count), count) < limit % count;
+                place >= 0 && Math.floorMod(place + Math.floorMod(name.hashCode(), count), count) < limit % count;
         return Math.max(1, limit / count + (oneMore ? 1 : 0));
     }
 

@@ -34,6 +34,8 @@ public final class RequestsInFlight {
     private @Nullable SeenSignals signals;
     /** The work when the signals last changed. */
     private NodeLoad seenLoad = NodeLoad.UNKNOWN;
+    /** Whether a timer waits for the end of a full minute. */
+    private boolean awaitsMinute;
 
     RequestsInFlight(
             NodeSettings settings, NodeSlots slots, NodeThroughput pace, Clock clock, Later later, Runnable onChange) {
@@ -59,12 +61,25 @@ public final class RequestsInFlight {
         return slots.limitAt(clock.millis());
     }
 
+    /** Returns the number of requests that the node may have soon; it is smaller while the last minute is nearly full. */
+    synchronized int capacity() {
+        return slots.capacityAt(clock.millis());
+    }
+
     synchronized boolean mayGrow() {
         return slots.areFree(clock.millis());
     }
 
-    synchronized void share(Replicas now) {
-        slots.share(now);
+    void share(Replicas now) {
+        synchronized (this) {
+            slots.share(now, clock.millis());
+        }
+        awaitMinute();
+    }
+
+    /** Returns which limit of a minute is used up; empty if none is. */
+    public synchronized Optional<String> fullMinute() {
+        return Optional.ofNullable(slots.fullMinute(clock.millis()));
     }
 
     synchronized @Nullable String exceeded() {
@@ -178,7 +193,13 @@ public final class RequestsInFlight {
     }
 
     NodeSlots.Held take(long promptChars) {
-        return change(() -> slots.take(promptChars, clock.millis()));
+        NodeSlots.Held held = change(() -> slots.take(promptChars, clock.millis()));
+        awaitMinute();
+        return held;
+    }
+
+    synchronized void sent(NodeSlots.Held request) {
+        slots.sent(request, clock.millis());
     }
 
     synchronized void shortened(NodeSlots.Held request, long promptChars) {
@@ -201,7 +222,7 @@ public final class RequestsInFlight {
     void answered(NodeSlots.Held request, Usage usage, double seconds) {
         pace.answer(usage.completionTokens(), seconds);
         change(() -> {
-            slots.answered(request, usage, seconds);
+            slots.answered(request, usage, seconds, clock.millis());
             return true;
         });
     }
@@ -220,7 +241,7 @@ public final class RequestsInFlight {
         }
     }
 
-    /** Notes that a limit of the node is used up. No request begins until it is reset. */
+    /** Notes that the server's own limit is used up. No request begins until it is reset. */
     void usedUp(Duration untilReset) {
         long refusal;
         synchronized (this) {
@@ -278,6 +299,24 @@ public final class RequestsInFlight {
             later.run(Duration.ofMillis(next), () -> {
                 // set the next timer first, so that a failure of this call does not prevent the later calls
                 awaitTry(since);
+                onChange.run();
+            });
+        }
+    }
+
+    /** If the last minute is full, calls the listener when it has room. */
+    private void awaitMinute() {
+        long opens;
+        synchronized (this) {
+            opens = awaitsMinute ? 0 : slots.windowOpensInMillis(clock.millis());
+            awaitsMinute |= opens > 0;
+        }
+        if (opens > 0) {
+            later.run(Duration.ofMillis(opens), () -> {
+                synchronized (this) {
+                    awaitsMinute = false;
+                }
+                awaitMinute();
                 onChange.run();
             });
         }

@@ -21,7 +21,9 @@ public sealed interface Admission {
         /** The job's topic is paused. */
         TOPIC_PAUSED,
         /** The job's nodes are full, and other nodes are idle. */
-        NODES_FULL
+        NODES_FULL,
+        /** The job's tenant has reached one of its limits. */
+        TENANT_LIMIT
     }
 
     /** The queue entry was stopped. */

@@ -1,6 +1,7 @@
 package dev.penstock.schedule;
 
 import dev.penstock.route.RouteKey;
+import dev.penstock.tenant.Tenants;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Collection;
@@ -23,6 +24,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>Its topic has been paused for a while.
  *   <li>Its nodes are full, more jobs wait for these nodes than are needed to keep them busy, and another node is idle.
  *       Later records in the topics may be jobs for the idle node.
+ *   <li>It has waited for a while, and its tenant has reached a limit.
  *   <li>It arrived on a deferred record, and the jobs of its topic hold all slots that they may hold. The deferred
  *       records of all topics arrive one after the other, so this job would delay the jobs of other topics.
  * </ul>
@@ -63,6 +65,10 @@ final class DeferralPolicy {
 
     private final long park;
     private final int kept;
+    private final Tenants tenants;
+    /** The waiting jobs without a slot of each tenant with a limit, the one with the longest wait first. */
+    private final Map<String, TreeSet<Wait>> byLimitedTenant = new HashMap<>();
+
     private final Map<RouteKey, OfKey> byKey = new HashMap<>();
     /** The waiting jobs without a slot whose patience has not ended yet, ordered by the time when it ends. */
     private final TreeSet<Wait> patient =
@@ -76,6 +82,8 @@ final class DeferralPolicy {
     private final ArrayDeque<Start> starts = new ArrayDeque<>();
     private final Map<RouteKey, Integer> startsByKey = new HashMap<>();
     private long looksAgain = NEVER;
+    /** The next time at which a job has waited long enough for its tenant's limit. */
+    private long limitEnds = NEVER;
 
     private record Start(RouteKey key, long time) {}
 
@@ -94,10 +102,12 @@ final class DeferralPolicy {
     }
 
     /**
-     * @param park how long a job waits for nodes that are down while other nodes are up, or for its paused topic
+     * @param park how long a job waits for nodes that are down while other nodes are up, for its paused topic, and for a
+     *     tenant at a limit
      * @param slots the number of the replica's slots
      */
-    DeferralPolicy(Duration park, int slots) {
+    DeferralPolicy(Duration park, int slots, Tenants tenants) {
+        this.tenants = tenants;
         this.park = park.toNanos();
         kept = Math.max(1, slots / SLOTS_FOR_EACH_WAIT);
     }
@@ -121,6 +131,11 @@ final class DeferralPolicy {
             unstartedByTopic
                     .computeIfAbsent(wait.topic(), _ -> new TreeSet<>(LONGEST_FIRST))
                     .add(wait);
+            if (tenants.isLimited(wait.tenant())) {
+                byLimitedTenant
+                        .computeIfAbsent(wait.tenant(), _ -> new TreeSet<>(LONGEST_FIRST))
+                        .add(wait);
+            }
         }
     }
 
@@ -135,6 +150,10 @@ final class DeferralPolicy {
         patient.remove(wait);
         remove(unstartedByTopic, wait);
         remove(impatientDeferredByTopic, wait);
+        byLimitedTenant.computeIfPresent(wait.tenant(), (_, waits) -> {
+            waits.remove(wait);
+            return waits.isEmpty() ? null : waits;
+        });
         if (ofKey.waits == 0) {
             byKey.remove(wait.key());
         }
@@ -208,6 +227,28 @@ final class DeferralPolicy {
         return null;
     }
 
+    /** Returns the next job to defer because its tenant has reached a limit; null if there is none. */
+    @Nullable
+    Wait nextOfTenantLimit(long now) {
+        limitEnds = NEVER;
+        for (TreeSet<Wait> waits : byLimitedTenant.values()) {
+            boolean isAtLimit =
+                    !waits.isEmpty() && !tenants.mayStart(waits.first().tenant(), Schedule.millis(now));
+            while (isAtLimit && !waits.isEmpty()) {
+                Wait longest = waits.first();
+                if (longest.since() + park > now) {
+                    limitEnds = Math.min(limitEnds, longest.since() + park);
+                    break;
+                }
+                waits.remove(longest);
+                if (!staysToItsEnd(longest, now)) {
+                    return longest;
+                }
+            }
+        }
+        return null;
+    }
+
     /** Returns when the job of a paused topic with the longest wait is deferred. */
     private long pauseEnds(String topic) {
         TreeSet<Wait> unstarted = unstartedByTopic.get(topic);
@@ -258,7 +299,8 @@ final class DeferralPolicy {
 
     /** Returns the time at which the next decision may become due without an event. */
     long nextTime() {
-        long next = Math.min(looksAgain, patient.isEmpty() ? NEVER : patienceEnds(patient.first()));
+        long next =
+                Math.min(Math.min(looksAgain, limitEnds), patient.isEmpty() ? NEVER : patienceEnds(patient.first()));
         for (OfKey ofKey : byKey.values()) {
             next = Math.min(next, outageEnds(ofKey));
         }

@@ -20,16 +20,17 @@ public enum Delay {
     }
 
     /**
-     * Returns the delay for a deferral. It grows with the time since the job was first deferred. For full nodes it is
-     * always short, because they may have room at any moment.
+     * Returns the delay for a deferral. It grows with the time since the job was first deferred. For full nodes, and for
+     * a tenant at a limit, it is always short, because there may be room at any moment.
      *
      * @param since when the job was first deferred; null if it never was
      */
     public static Delay of(Admission.Cause cause, @Nullable Instant since, Instant now) {
-        if (since == null || cause == Admission.Cause.NODES_FULL) {
-            return SHORT;
-        }
-        return since.plus(LONG.length).isBefore(now) ? LONG : MEDIUM;
+        return switch (cause) {
+            case NODES_FULL, TENANT_LIMIT -> SHORT;
+            case NODES_DOWN, TOPIC_PAUSED ->
+                since == null ? SHORT : since.plus(LONG.length).isBefore(now) ? LONG : MEDIUM;
+        };
     }
 
     /**

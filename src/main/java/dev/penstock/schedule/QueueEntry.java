@@ -1,6 +1,7 @@
 package dev.penstock.schedule;
 
 import dev.penstock.job.Priority;
+import dev.penstock.job.Usage;
 import dev.penstock.node.Node;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.balance.Demand;
@@ -21,6 +22,7 @@ public final class QueueEntry implements AutoCloseable {
     private final RouteKey key;
     private final Demand demand;
     private final Priority priority;
+    private final String tenant;
     private final String topic;
     private final boolean deferredRecord;
     private final long due;
@@ -36,6 +38,7 @@ public final class QueueEntry implements AutoCloseable {
             RouteKey key,
             Demand demand,
             Priority priority,
+            String tenant,
             String topic,
             boolean deferredRecord,
             long due) {
@@ -44,6 +47,7 @@ public final class QueueEntry implements AutoCloseable {
         this.key = key;
         this.demand = demand;
         this.priority = priority;
+        this.tenant = tenant;
         this.topic = topic;
         this.deferredRecord = deferredRecord;
         this.due = due;
@@ -90,6 +94,18 @@ public final class QueueEntry implements AutoCloseable {
      */
     public Optional<Admission.Granted> spare(Avoid avoid, String first) {
         return scheduler.spare(this, avoid, first);
+    }
+
+    /**
+     * Notes the tokens of an attempt that has ended. Until then, the job's tenant is charged an estimate.
+     *
+     * @param here the tokens that the node reported, and one for each piece of the answer if it reported none
+     */
+    public void used(Usage here) {
+        scheduler.askTenants((tenants, now) -> {
+            tenants.used(turn, here.promptTokens(), here.completionTokens(), now);
+            return true;
+        });
     }
 
     /** Ends the current wait and all later waits. */
@@ -166,6 +182,18 @@ public final class QueueEntry implements AutoCloseable {
 
     Wait toWait(Set<String> useless, Map<String, Long> notBefore, long since, long end) {
         return new Wait(
-                turn, key, demand, priority, topic, deferredRecord, holdsSlot, since, due, end, useless, notBefore);
+                turn,
+                key,
+                demand,
+                priority,
+                tenant,
+                topic,
+                deferredRecord,
+                holdsSlot,
+                since,
+                due,
+                end,
+                useless,
+                notBefore);
     }
 }

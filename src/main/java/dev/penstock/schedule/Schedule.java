@@ -6,8 +6,10 @@ import dev.penstock.route.RouteKey;
 import dev.penstock.route.Router;
 import dev.penstock.route.balance.Fit;
 import dev.penstock.schedule.preempt.Preemption;
+import dev.penstock.schedule.time.Openings;
 import dev.penstock.settings.Placing;
 import dev.penstock.settings.Settings;
+import dev.penstock.tenant.Tenants;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -15,7 +17,6 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.BooleanSupplier;
@@ -36,13 +37,10 @@ final class Schedule {
     private final DeferralPolicy deferral;
     private final ReplicaSlots slots;
     private final Groups groups;
+    private final Tenants tenants;
     private final TreeSet<Wait> byEnd =
             new TreeSet<>(Comparator.comparingLong(Wait::end).thenComparingLong(Wait::turn));
-    /** For each waiting job that avoids nodes for a time: the next time when one of these nodes opens. */
-    private final TreeSet<Opening> openings = new TreeSet<>(Comparator.comparingLong(Opening::time)
-            .thenComparingLong(opening -> opening.waiting().turn()));
-
-    private final Map<Long, Opening> openingByTurn = new HashMap<>();
+    private final Openings<Wait> openings = new Openings<>();
     /** The waiting jobs whose prompts are too long for some of their nodes, by turn. */
     private final Map<Long, Wait> tight = new HashMap<>();
     /** The route keys for which a decision since the latest event fetches a model. */
@@ -50,32 +48,38 @@ final class Schedule {
 
     private Placement placement = new Placement(NodesView.EMPTY, _ -> new Router.Route.To(List.of()), () -> 0);
 
-    private record Opening(long time, Wait waiting) {}
-
-    Schedule(WaitingLine line, DeferralPolicy deferral, ReplicaSlots slots, Groups groups) {
+    Schedule(WaitingLine line, DeferralPolicy deferral, ReplicaSlots slots, Groups groups, Tenants tenants) {
         this.line = line;
         this.deferral = deferral;
         this.slots = slots;
         this.groups = groups;
+        this.tenants = tenants;
     }
 
     /** @param swapsModels tests whether a node, by its name, loads a model in place of another one */
-    static Schedule of(Settings.Intake intake, Predicate<String> swapsModels) {
+    static Schedule of(Settings.Intake intake, Tenants tenants, Predicate<String> swapsModels) {
         return new Schedule(
-                new WaitingLine(intake.lowShare()),
-                new DeferralPolicy(intake.park(), intake.slots()),
+                new WaitingLine(intake.lowShare(), tenants),
+                new DeferralPolicy(intake.park(), intake.slots(), tenants),
                 new ReplicaSlots(
                         intake.slots(),
                         intake.topics().stream()
                                 .collect(Collectors.toMap(Settings.JobTopic::name, Settings.JobTopic::slots))),
-                new Groups(swapsModels));
+                new Groups(swapsModels),
+                tenants);
     }
 
     Placement placement() {
         return placement;
     }
 
+    /** Returns a time of the scheduler's clock in milliseconds. */
+    static long millis(long nanos) {
+        return Math.floorDiv(nanos, 1_000_000L);
+    }
+
     void joined(Wait wait, long now) {
+        tenants.joined(wait.tenant(), millis(now));
         byEnd.add(wait);
         deferral.joined(wait, key -> placement.outage(key));
         groups.joined(wait);
@@ -91,12 +95,7 @@ final class Schedule {
             closed.addAll(fit.get().leftOut().keySet());
         }
         line.add(wait, closed, wait.notBefore().keySet(), this::reach);
-        OptionalLong next = wait.nextOpening(now);
-        if (next.isPresent()) {
-            Opening opening = new Opening(next.getAsLong(), wait);
-            openings.add(opening);
-            openingByTurn.put(wait.turn(), opening);
-        }
+        wait.nextOpening(now).ifPresent(time -> openings.add(wait.turn(), time, wait));
     }
 
     /** Removes a wait that has ended or was stopped. A wait that was removed before changes nothing. */
@@ -107,16 +106,14 @@ final class Schedule {
         exit(wait);
         deferral.left(wait);
         groups.left(wait);
+        tenants.left(wait.tenant());
     }
 
     /** Takes a wait out of its lane. */
     private void exit(Wait wait) {
         line.remove(wait);
         tight.remove(wait.turn());
-        Opening opening = openingByTurn.remove(wait.turn());
-        if (opening != null) {
-            openings.remove(opening);
-        }
+        openings.remove(wait.turn());
     }
 
     /**
@@ -125,6 +122,7 @@ final class Schedule {
      * @return whether the node must load the model in place of another one
      */
     boolean granted(Wait wait, String node, String model, long now) {
+        tenants.granted(wait.turn(), wait.tenant(), wait.demand().promptChars(), millis(now));
         left(wait);
         deferral.started(wait.key(), now);
         if (!wait.holdsSlot()) {
@@ -142,15 +140,20 @@ final class Schedule {
     /**
      * Returns how many jobs wait for full nodes while another node is idle. Later records may be jobs for the idle node.
      */
-    int blocked() {
+    int blocked(long now) {
         return slots.free() > 0 && placement.nodes().hasRoom()
-                ? blockedLanes().mapToInt(WaitingLine.Lane::size).sum()
+                ? blockedLanes(now).mapToInt(WaitingLine.Lane::size).sum()
                 : 0;
     }
 
-    /** Frees a slot of the replica that a queue entry with this topic held. */
-    void slotGivenBack(String topic) {
+    /** Frees a slot of the replica that a queue entry with this turn and this topic held. */
+    void slotGivenBack(long turn, String topic) {
         slots.giveBack(topic);
+        tenants.ended(turn);
+    }
+
+    Tenants tenants() {
+        return tenants;
     }
 
     /** Applies a change of the nodes, of their states or of their models. */
@@ -202,7 +205,7 @@ final class Schedule {
         if (paused != null) {
             return end(paused, new Admission.Deferred(Admission.Cause.TOPIC_PAUSED));
         }
-        Wait first = line.first(this::isOpen, slots.free() > 0);
+        Wait first = line.first(lane -> isOpen(lane, now), slots.free() > 0);
         if (first != null) {
             return place(grouped(first, now), now);
         }
@@ -210,7 +213,11 @@ final class Schedule {
         if (fetch != null) {
             return fetch;
         }
-        Wait full = slots.free() > 0 ? deferral.nextOfPressure(pressure(), crowded, now) : null;
+        Wait limited = deferral.nextOfTenantLimit(now);
+        if (limited != null) {
+            return end(limited, new Admission.Deferred(Admission.Cause.TENANT_LIMIT));
+        }
+        Wait full = slots.free() > 0 ? deferral.nextOfPressure(pressure(now), crowded, now) : null;
         if (full != null) {
             return end(full, new Admission.Deferred(Admission.Cause.NODES_FULL));
         }
@@ -219,29 +226,24 @@ final class Schedule {
     }
 
     /** Returns the time at which the next decision may become due without an event. */
-    long nextTime() {
+    long nextTime(long now) {
+        long tenant = tenants.nextMillis(millis(now));
         return Math.min(
-                deferral.nextTime(),
-                Math.min(
-                        byEnd.isEmpty() ? NEVER : byEnd.first().end(),
-                        openings.isEmpty() ? NEVER : openings.first().time()));
+                Math.min(deferral.nextTime(), tenant == NEVER ? NEVER : tenant * 1_000_000),
+                Math.min(byEnd.isEmpty() ? NEVER : byEnd.first().end(), openings.nextTime()));
     }
 
     /** Moves each waiting job to another lane if a node that was closed to the job is open now. */
     private void open(long now) {
-        while (!openings.isEmpty() && openings.first().time() <= now) {
-            Wait wait = openings.getFirst().waiting();
+        Wait wait;
+        while ((wait = openings.firstOpen(now)) != null) {
             exit(wait);
             enter(wait, now);
         }
     }
 
-    private boolean isOpen(WaitingLine.Lane lane) {
-        return hasSlot(lane) && (lane.reach().isNowhere() || placement.hasRoom(lane.reach()));
-    }
-
-    private boolean hasSlot(Wait wait) {
-        return wait.holdsSlot() || slots.mayTake(wait.topic());
+    private boolean isOpen(WaitingLine.Lane lane, long now) {
+        return mayStart(lane, now) && (lane.reach().isNowhere() || placement.hasRoom(lane.reach()));
     }
 
     private boolean goesTo(Wait wait, String node, long now) {
@@ -249,14 +251,18 @@ final class Schedule {
                 && to.equals(node);
     }
 
-    private boolean hasSlot(WaitingLine.Lane lane) {
-        String topic = lane.topic();
-        return topic == null || slots.mayTake(topic);
+    /** Returns whether the replica has a slot for a job, and the job's tenant is below its limits. */
+    private boolean mayStart(Wait wait, long now) {
+        return wait.holdsSlot() || (slots.mayTake(wait.topic()) && tenants.mayStart(wait.tenant(), millis(now)));
+    }
+
+    private boolean mayStart(WaitingLine.Lane lane, long now) {
+        return mayStart(lane.first(), now);
     }
 
     /**
-     * Returns the job that goes next in place of the first one: a job for the model that the node holds, or a job whose
-     * prompt begins like the last one there.
+     * Returns the job that goes next in place of the first one: a job of the same tenant for the model that the node
+     * holds, or one whose prompt begins like the last one there.
      */
     private Wait grouped(Wait first, long now) {
         if (groups.isFirm(first, now)
@@ -265,9 +271,16 @@ final class Schedule {
             return first;
         }
         Wait same = groups.wouldSwap(node, model)
-                ? line.first(first.priority(), lane -> isOpen(lane) && keepsModel(lane, node, now))
+                ? line.first(
+                        first.priority(),
+                        lane -> lane.tenant().equals(first.tenant())
+                                && isOpen(lane, now)
+                                && keepsModel(lane, node, now))
                 : groups.alike(first, node).stream()
-                        .filter(wait -> wait.priority() == first.priority() && hasSlot(wait) && goesTo(wait, node, now))
+                        .filter(wait -> wait.priority() == first.priority()
+                                && wait.tenant().equals(first.tenant())
+                                && mayStart(wait, now)
+                                && goesTo(wait, node, now))
                         .findFirst()
                         .orElse(null);
         if (same == null) {
@@ -296,11 +309,12 @@ final class Schedule {
     }
 
     /** Returns what a waiting job needs of a running one; empty if no running job can help. */
-    Optional<Preemption.Need> need(Wait wait) {
+    Optional<Preemption.Need> need(Wait wait, long now) {
         Placement.Reach reach = line.reach(wait);
         boolean lacksReplicaSlot = !wait.holdsSlot() && !slots.mayTake(wait.topic());
         boolean hasRoom = placement.hasRoom(reach);
-        if (reach.isNowhere() || reach.needsFetch() || (hasRoom && !lacksReplicaSlot)) {
+        boolean isLimited = !wait.holdsSlot() && !tenants.mayStart(wait.tenant(), millis(now));
+        if (isLimited || reach.isNowhere() || reach.needsFetch() || (hasRoom && !lacksReplicaSlot)) {
             return Optional.empty();
         }
         NodesView nodes = placement.nodes();
@@ -346,7 +360,7 @@ final class Schedule {
     private @Nullable Decision fetch(long now) {
         for (WaitingLine.Lane lane : line.lanes()) {
             if (lane.reach().needsFetch()
-                    && hasSlot(lane)
+                    && mayStart(lane, now)
                     && placement.choose(lane.reach(), lane.first(), now)
                             instanceof Placement.Choice.AfterFetch(String node, String model)
                     && fetching.add(lane.key())) {
@@ -357,14 +371,14 @@ final class Schedule {
     }
 
     /** Returns the waiting jobs that lack nothing but a node with room. */
-    private Stream<WaitingLine.Lane> blockedLanes() {
-        return line.lanes().stream().filter(lane -> lane.avoidsNothing() && hasSlot(lane));
+    private Stream<WaitingLine.Lane> blockedLanes(long now) {
+        return line.lanes().stream().filter(lane -> lane.avoidsNothing() && mayStart(lane, now));
     }
 
     /** Returns the route keys and topics that are full. */
-    private DeferralPolicy.Pressure pressure() {
+    private DeferralPolicy.Pressure pressure(long now) {
         Set<RouteKey> full = new LinkedHashSet<>();
-        blockedLanes().forEach(lane -> full.add(lane.key()));
+        blockedLanes(now).forEach(lane -> full.add(lane.key()));
         return new DeferralPolicy.Pressure(
                 full, slots.fullTopics(), placement.nodes().hasRoom());
     }

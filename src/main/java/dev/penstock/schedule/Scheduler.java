@@ -4,13 +4,14 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.Priority;
 import dev.penstock.node.Node;
 import dev.penstock.node.Nodes;
+import dev.penstock.node.Replicas;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.balance.Demand;
 import dev.penstock.schedule.preempt.Preemption;
 import dev.penstock.schedule.preempt.RunningAttempt;
 import dev.penstock.schedule.time.Times;
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.record.Pauses;
+import dev.penstock.tenant.Tenants;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.inject.Inject;
@@ -28,6 +29,7 @@ import java.util.Set;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.BiConsumer;
+import java.util.function.BiFunction;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 import java.util.random.RandomGenerator;
@@ -43,9 +45,8 @@ public final class Scheduler {
     private static final Duration FAR = Duration.ofDays(365);
 
     private final Nodes nodes;
-    private final Routes routes;
+    private final NodesNow present;
     private final Times times;
-    private final RandomGenerator chance;
     private final ReentrantLock lock = new ReentrantLock();
     /* All below are guarded by the lock. */
     private final Schedule schedule;
@@ -53,7 +54,6 @@ public final class Scheduler {
     private final NextLook nextLook;
     private final Map<Long, Waiter> waiters = new HashMap<>();
     private final Preemption preemption = new Preemption();
-    private long version = -1;
     private long nextTurn;
     private long wakeUps;
     private boolean settling;
@@ -83,11 +83,11 @@ public final class Scheduler {
             BiConsumer<Duration, Runnable> timer) {
         this.nodes = nodes;
         this.times = times;
-        this.chance = chance;
         nextLook = new NextLook(timer);
-        routes = new Routes(settings, nodes);
+        present = new NodesNow(settings, nodes, times, chance);
         schedule = Schedule.of(
                 settings.intake(),
+                new Tenants(settings.tenants()),
                 node -> nodes.find(node).filter(Groups::swapsModels).isPresent());
         nodes.onChange(this::changed);
         for (Priority priority : Priority.values()) {
@@ -104,15 +104,14 @@ public final class Scheduler {
      *     waiting jobs may be too many
      */
     public void crowdedWhile(BooleanSupplier nothingMore) {
-        locked(() -> {
-            crowded = nothingMore;
-        });
+        locked(() -> crowded = nothingMore);
     }
 
     /**
      * Creates the queue entry of a run, with the next turn.
      *
      * @param demand what the job asks of its node besides the key
+     * @param tenant the job's tenant
      * @param topic the job's topic; the job needs one of the replica's slots for this topic
      * @param deferredRecord whether the job arrived on a deferred record
      * @param deadline the job's deadline; null if it has none
@@ -121,12 +120,13 @@ public final class Scheduler {
             RouteKey key,
             Demand demand,
             Priority priority,
+            String tenant,
             String topic,
             boolean deferredRecord,
             @Nullable Instant deadline) {
         return locked(() -> {
             long due = deadline == null ? Wait.NEVER : times.of(deadline);
-            return new QueueEntry(this, nextTurn++, key, demand, priority, topic, deferredRecord, due);
+            return new QueueEntry(this, nextTurn++, key, demand, priority, tenant, topic, deferredRecord, due);
         });
     }
 
@@ -160,7 +160,7 @@ public final class Scheduler {
         Admission result = null;
         waiters.put(wait.turn(), waiter);
         try {
-            refresh();
+            present.refresh(schedule);
             Optional<JobFailure> tooLong = schedule.placement().tooLong(wait);
             if (tooLong.isPresent()) {
                 result = new Admission.Unservable(tooLong.get());
@@ -168,7 +168,7 @@ public final class Scheduler {
             }
             schedule.joined(wait, times.now());
             if (waiter.entry.preempts()) {
-                preemption.waits(wait.turn(), () -> schedule.need(wait));
+                preemption.waits(wait.turn(), () -> schedule.need(wait, times.now()));
             }
             settle();
             Admission admission;
@@ -208,16 +208,13 @@ public final class Scheduler {
 
     private void giveBackSlot(QueueEntry entry) {
         if (entry.giveBackSlot()) {
-            schedule.slotGivenBack(entry.topic());
+            schedule.slotGivenBack(entry.turn(), entry.topic());
             settle();
         }
     }
 
     List<Node> candidates(RouteKey key) {
-        return Routes.candidates(routes.of(key)).stream()
-                .flatMap(List::stream)
-                .flatMap(candidate -> nodes.find(candidate.node()).stream())
-                .toList();
+        return present.candidates(key);
     }
 
     QueueEntry.Running runs(QueueEntry entry, RunningAttempt attempt) {
@@ -254,33 +251,33 @@ public final class Scheduler {
 
     private Optional<Node.Slot> slotAt(Node node, long promptChars) {
         Node.Slot slot = node.tryAcquire(promptChars);
-        schedule.changed(load(node));
+        schedule.changed(present.load(node));
         return Optional.ofNullable(slot);
     }
 
-    /** Counts a paused node as one that is up, because a pause is no reason to fail a job. */
+    /** Divides the limits of the tenants among the live replicas. */
+    public void share(Replicas now) {
+        locked(() -> {
+            schedule.tenants().share(now::share, now.count(), Schedule.millis(times.now()));
+            settle();
+        });
+    }
+
+    /**
+     * Answers a question about the tenants of the jobs in this replica.
+     *
+     * @param question gets the tenants, and the time in milliseconds for them
+     */
+    public <T> T askTenants(BiFunction<Tenants, Long, T> question) {
+        return locked(() -> question.apply(schedule.tenants(), Schedule.millis(times.now())));
+    }
+
     boolean hasOther(RouteKey key, Set<String> these, boolean up) {
-        Placement now = placement();
-        return now.hasOther(key, these, up)
-                || nodes.all().stream()
-                        .filter(node ->
-                                node.pause().isPresent() && node.health().state() == Node.State.UP)
-                        .map(Node::name)
-                        .anyMatch(node -> !these.contains(node) && now.mayServe(key, node));
+        return fresh(() -> present.hasOther(schedule.placement(), key, these, up));
     }
 
     Placement placement() {
         return fresh(schedule::placement);
-    }
-
-    /** Returns whether any node takes jobs now. */
-    public boolean isOpen() {
-        return nodes.anyTakesJobs();
-    }
-
-    /** Returns whether any node takes jobs now, and the topic is not paused. */
-    public boolean isOpen(String topic) {
-        return isOpen() && nodes.pauses().find(Pauses.Kind.TOPIC, topic).isEmpty();
     }
 
     /** Returns how many of a topic's own slots its jobs do not hold. */
@@ -295,13 +292,13 @@ public final class Scheduler {
 
     /** Returns how many jobs wait for full nodes while another node is idle. */
     public int blocked() {
-        return fresh(schedule::blocked);
+        return fresh(() -> schedule.blocked(times.now()));
     }
 
     /** Answers with the present state of the nodes. */
     private <T> T fresh(Supplier<T> question) {
         return locked(() -> {
-            refresh();
+            present.refresh(schedule);
             return question.get();
         });
     }
@@ -332,7 +329,7 @@ public final class Scheduler {
     /** Handles a change of a node: it may take more requests, or its state or its models have changed. */
     private void changed(String node) {
         locked(() -> {
-            nodes.find(node).ifPresent(found -> schedule.changed(load(found)));
+            nodes.find(node).ifPresent(found -> schedule.changed(present.load(found)));
             settle();
         });
     }
@@ -360,12 +357,12 @@ public final class Scheduler {
             preemption.askForWaiting();
         } finally {
             settling = false;
-            nextLook.set(schedule.nextTime(), now, this::timePassed);
+            nextLook.set(schedule.nextTime(now), now, this::timePassed);
         }
     }
 
     private @Nullable Decision next(long now) {
-        refresh();
+        present.refresh(schedule);
         return schedule.next(now, crowded);
     }
 
@@ -385,7 +382,7 @@ public final class Scheduler {
             schedule.placement().nodes().find(name).ifPresent(load -> schedule.changed(load.full()));
             return;
         }
-        schedule.changed(load(node));
+        schedule.changed(present.load(node));
         if (schedule.granted(wait, name, model, now)) {
             node.pace().swapped();
         }
@@ -396,25 +393,5 @@ public final class Scheduler {
 
     private Waiter waiter(Wait wait) {
         return Objects.requireNonNull(waiters.get(wait.turn()));
-    }
-
-    /** Reads all nodes again if facts that affect the routes have changed. */
-    private void refresh() {
-        long latest = nodes.version();
-        if (latest != version) {
-            version = latest;
-            schedule.paused(times.of(nodes.pauses().topics()));
-            schedule.rerouted(
-                    new Placement(
-                            NodesView.of(nodes.all().stream().map(this::load).toList()), routes::of, chance),
-                    times.now());
-        }
-    }
-
-    private NodesView.Load load(Node node) {
-        Instant health = node.health().since();
-        Instant since =
-                node.pause().map(Pauses.Pause::since).filter(health::isBefore).orElse(health);
-        return NodesView.Load.of(node, times.of(since));
     }
 }

@@ -14,6 +14,7 @@ import java.util.Set;
  *
  * @param turn the position of the entry among the entries of its priority; no two entries have the same turn
  * @param demand what the job asks of its node besides the key
+ * @param tenant the job's tenant
  * @param topic the job's topic; the entry needs one of the replica's slots for this topic
  * @param deferredRecord whether the job arrived on a deferred record
  * @param holdsSlot whether the entry holds one of the replica's slots from an earlier wait
@@ -28,6 +29,7 @@ record Wait(
         RouteKey key,
         Demand demand,
         Priority priority,
+        String tenant,
         String topic,
         boolean deferredRecord,
         boolean holdsSlot,
@@ -38,7 +40,7 @@ record Wait(
         Map<String, Long> notBefore) {
     static final long NEVER = Long.MAX_VALUE;
 
-    /** The order of the waits of a priority: earliest deadline first, then by turn. */
+    /** The order of the waits of a tenant and a priority: earliest deadline first, then by turn. */
     static final Comparator<Wait> BY_DEADLINE =
             Comparator.comparingLong(Wait::due).thenComparingLong(Wait::turn);
 

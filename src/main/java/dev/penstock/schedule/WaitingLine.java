@@ -2,6 +2,7 @@ package dev.penstock.schedule;
 
 import dev.penstock.job.Priority;
 import dev.penstock.route.RouteKey;
+import dev.penstock.tenant.Tenants;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.HashMap;
@@ -15,8 +16,9 @@ import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Orders the waiting jobs by priority, then by deadline, then by turn. While jobs with low priority wait, they get a share of the starts.
- * Jobs that may use the same nodes and the same slots form a lane. So the cost of finding the first job depends on the
+ * Orders the waiting jobs by priority, then by the attained service of their tenants, then by deadline, then by turn. While
+ * jobs with low priority wait, they get a share of the starts. Jobs of one tenant that may use the same nodes and the same
+ * slots form a lane. So the cost of finding the first job depends on the
  * number of lanes, and not on the number of jobs.
  */
 final class WaitingLine {
@@ -24,6 +26,7 @@ final class WaitingLine {
     private final Map<Long, Lane> laneByTurn = new HashMap<>();
     private final Map<RouteKey, Integer> waitsByKey = new HashMap<>();
     private final double lowShare;
+    private final Tenants tenants;
     /**
      * The credit of the jobs with low priority. Each of their starts costs 1. While such a job waits, each start of
      * another job adds a fraction of 1.
@@ -31,8 +34,9 @@ final class WaitingLine {
     private double lowCredit;
 
     /** @param lowShare the share of all starts that jobs with low priority get while such jobs wait; from 0 to 1 */
-    WaitingLine(double lowShare) {
+    WaitingLine(double lowShare, Tenants tenants) {
         this.lowShare = lowShare;
+        this.tenants = tenants;
         for (Priority priority : Priority.values()) {
             lanes.put(priority, new LinkedHashMap<>());
         }
@@ -40,9 +44,14 @@ final class WaitingLine {
 
     /** @param topic the topic whose slots the jobs need; null if the jobs hold slots already */
     private record Id(
-            RouteKey key, @Nullable String topic, boolean avoidsNothing, Set<String> closed, Set<String> failed) {}
+            RouteKey key,
+            String tenant,
+            @Nullable String topic,
+            boolean avoidsNothing,
+            Set<String> closed,
+            Set<String> failed) {}
 
-    /** The waiting jobs of one priority that may use the same nodes and the same slots, in {@link Wait#BY_DEADLINE}. */
+    /** The waiting jobs of one priority and one tenant that may use the same nodes and the same slots, in {@link Wait#BY_DEADLINE}. */
     static final class Lane {
         private final Id id;
         private final Priority priority;
@@ -57,6 +66,10 @@ final class WaitingLine {
 
         RouteKey key() {
             return id.key();
+        }
+
+        String tenant() {
+            return id.tenant();
         }
 
         /** Returns the topic whose slots the jobs need; null if the jobs hold slots already. */
@@ -100,7 +113,13 @@ final class WaitingLine {
      * @param reach finds the nodes for a lane; called only if the lane is new
      */
     void add(Wait wait, Set<String> closed, Set<String> failed, Function<Lane, Placement.Reach> reach) {
-        Id id = new Id(wait.key(), wait.holdsSlot() ? null : wait.topic(), wait.avoidsNothing(), closed, failed);
+        Id id = new Id(
+                wait.key(),
+                wait.tenant(),
+                wait.holdsSlot() ? null : wait.topic(),
+                wait.avoidsNothing(),
+                closed,
+                failed);
         Map<Id, Lane> ofPriority = of(wait.priority());
         Lane lane = ofPriority.get(id);
         if (lane == null) {
@@ -154,10 +173,15 @@ final class WaitingLine {
         for (Lane lane : of(priority).values()) {
             if (open.test(lane)) {
                 Wait head = lane.first();
-                first = first == null || Wait.BY_DEADLINE.compare(head, first) < 0 ? head : first;
+                first = first == null || isBefore(head, first) ? head : first;
             }
         }
         return first;
+    }
+
+    private boolean isBefore(Wait one, Wait other) {
+        int byTenant = tenants.compare(one.tenant(), other.tenant());
+        return byTenant == 0 ? Wait.BY_DEADLINE.compare(one, other) < 0 : byTenant < 0;
     }
 
     /** Returns the route of a waiting job in this order, and the nodes that it may use. */

@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param fetchesMissing whether the node fetches a model that a job names and no node has
  * @param program the program that Penstock starts; null if Penstock does not start the server
  * @param weight the node's part of the jobs that are balanced by weight; positive
+ * @param limits further limits of its requests
  */
 public record NodeSettings(
         String name,
@@ -33,8 +34,22 @@ public record NodeSettings(
         Requests requests,
         boolean fetchesMissing,
         @Nullable Program program,
-        int weight) {
+        int weight,
+        Limits limits) {
     private static final int USUAL_WEIGHT = 1;
+
+    /**
+     * The further limits of the requests of a node. They hold for all replicas together.
+     *
+     * @param requestsPerMinute the maximum number of requests that begin in a minute; empty for no limit
+     * @param tokensPerMinute the maximum number of tokens, of prompts and answers, in a minute; empty for no limit
+     * @param minInFlight the smallest limit of requests at once, if the limit is adaptive
+     * @param adaptive whether the limit of requests at once follows the time to the first token
+     */
+    public record Limits(
+            OptionalInt requestsPerMinute, OptionalInt tokensPerMinute, int minInFlight, boolean adaptive) {
+        public static final Limits NONE = new Limits(OptionalInt.empty(), OptionalInt.empty(), 1, false);
+    }
 
     /**
      * A program of llama.cpp that Penstock starts: a server that it keeps running, or one process for each request.
@@ -147,7 +162,8 @@ public record NodeSettings(
                 requests,
                 fetchesMissing,
                 null,
-                USUAL_WEIGHT);
+                USUAL_WEIGHT,
+                Limits.NONE);
     }
 
     /** Returns a node whose program Penstock starts. */
@@ -164,7 +180,8 @@ public record NodeSettings(
                 Requests.PLAIN,
                 false,
                 program,
-                USUAL_WEIGHT);
+                USUAL_WEIGHT,
+                Limits.NONE);
     }
 
     /** Returns the same node at another address, with its own key. */
@@ -181,7 +198,8 @@ public record NodeSettings(
                 requests,
                 fetchesMissing,
                 program,
-                weight);
+                weight,
+                limits);
     }
 
     /** Returns a server from the environment or from a probe of localhost, of which only the address is known. */
@@ -207,12 +225,53 @@ public record NodeSettings(
     /** Returns the same node with this key; null for no key. */
     public NodeSettings with(@Nullable String key) {
         return new NodeSettings(
-                name, backend, url, pool, maxInFlight, model, key, headers, requests, fetchesMissing, program, weight);
+                name,
+                backend,
+                url,
+                pool,
+                maxInFlight,
+                model,
+                key,
+                headers,
+                requests,
+                fetchesMissing,
+                program,
+                weight,
+                limits);
     }
 
     public NodeSettings with(Requests other) {
         return new NodeSettings(
-                name, backend, url, pool, maxInFlight, model, apiKey, headers, other, fetchesMissing, program, weight);
+                name,
+                backend,
+                url,
+                pool,
+                maxInFlight,
+                model,
+                apiKey,
+                headers,
+                other,
+                fetchesMissing,
+                program,
+                weight,
+                limits);
+    }
+
+    public NodeSettings with(Limits other) {
+        return new NodeSettings(
+                name,
+                backend,
+                url,
+                pool,
+                maxInFlight,
+                model,
+                apiKey,
+                headers,
+                requests,
+                fetchesMissing,
+                program,
+                weight,
+                other);
     }
 
     /** Returns the name that users see; it never contains the key. */

@@ -1,6 +1,7 @@
 package dev.penstock.settings;
 
 import dev.penstock.job.Priority;
+import dev.penstock.tenant.TenantLimits;
 import dev.penstock.wire.document.JobDocument;
 import dev.penstock.wire.record.GroupNames;
 import dev.penstock.wire.record.IntakeMode;
@@ -22,6 +23,7 @@ import org.jspecify.annotations.Nullable;
  * @param profiles for each alias, the model of each backend
  * @param routing the routing rules
  * @param parameters the default parameters of every request
+ * @param tenants the weights and limits of the tenants that have any, by name
  * @param permissions the optional fields that a job's body may have
  * @param refuseEarly whether a waiting job ends as soon as it is predicted to miss its deadline
  * @param groups the names of the consumer groups
@@ -35,6 +37,7 @@ public record Settings(
         @Nullable String defaultProfile,
         Routing routing,
         Map<String, Object> parameters,
+        Map<String, TenantLimits> tenants,
         JobDocument.Permissions permissions,
         Timeouts timeouts,
         Retries retries,
@@ -210,9 +213,15 @@ public record Settings(
     /**
      * A job topic.
      *
+     * @param tenant the tenant of the topic's jobs, or {@code from-record}
      * @param slots the maximum number of slots of a replica that the topic's jobs may hold
      */
-    public record JobTopic(String name, Priority priority, String tenant, int slots) {}
+    public record JobTopic(String name, Priority priority, String tenant, int slots) {
+        /** Returns whether all jobs of the topic have the same tenant. */
+        public boolean hasOneTenant() {
+            return !tenant.equals(JobDocument.TENANT_FROM_RECORD);
+        }
+    }
 
     /** @param compression the compression of the events, and of the topic if Penstock creates it */
     public record Replies(Duration chunkLinger, int chunkMaxChars, Compression compression) {}
@@ -256,6 +265,7 @@ public record Settings(
         nodes = List.copyOf(nodes);
         profiles = Map.copyOf(profiles);
         parameters = Map.copyOf(parameters);
+        tenants = Map.copyOf(tenants);
     }
 
     /** Returns the job topic with that name; empty if this replica does not have it. */

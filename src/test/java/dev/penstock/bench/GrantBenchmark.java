@@ -92,8 +92,8 @@ public class GrantBenchmark {
     private void waitAgainAndAgain(RouteKey key) {
         try {
             while (true) {
-                try (QueueEntry entry =
-                        scheduler.enter(key, Demand.ofChars(0), Priority.NORMAL, "prompt-jobs", false, null)) {
+                try (QueueEntry entry = scheduler.enter(
+                        key, Demand.ofChars(0), Priority.NORMAL, "default", "prompt-jobs", false, null)) {
                     if (entry.await(Avoid.NOTHING, Duration.ofHours(5))
                             instanceof Admission.Granted(Node.Slot slot, String _)) {
                         granted.add(slot);

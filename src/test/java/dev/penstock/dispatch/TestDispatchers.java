@@ -25,10 +25,11 @@ public final class TestDispatchers {
                 new MockProducer<>(true, null, new ByteArraySerializer(), new ByteArraySerializer()),
                 settings.topics().commands(),
                 Clock.systemUTC());
+        Scheduler scheduler = new Scheduler(settings, nodes, Clock.systemUTC(), meters);
         return new Dispatcher(
                 replies,
                 commands,
-                new Scheduler(settings, nodes, Clock.systemUTC(), meters),
+                scheduler,
                 recovery,
                 new AbsentLedger(settings, replies),
                 nodes,
@@ -36,7 +37,7 @@ public final class TestDispatchers {
                 clock,
                 meters,
                 traces(),
-                new Waits(settings, nodes, Clock.systemUTC()));
+                new Waits(settings, nodes, scheduler, Clock.systemUTC()));
     }
 
     /** Traces that nothing receives. */

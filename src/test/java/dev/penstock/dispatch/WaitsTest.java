@@ -3,6 +3,7 @@ package dev.penstock.dispatch;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobFailure;
+import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.RecordStamp;
@@ -11,6 +12,10 @@ import dev.penstock.job.Waiting;
 import dev.penstock.ledger.row.Submissions;
 import dev.penstock.node.Node;
 import dev.penstock.route.RouteKey;
+import dev.penstock.route.balance.Demand;
+import dev.penstock.schedule.Admission;
+import dev.penstock.schedule.Avoid;
+import dev.penstock.schedule.QueueEntry;
 import dev.penstock.schedule.Routes;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.wire.record.Pauses;
@@ -32,8 +37,10 @@ class WaitsTest {
     void no_node_at_all() {
         Waits waits = waits(new RunRig(Map.of()));
 
-        assertThat(waits.of(LLAMA, CAME).code()).isEqualTo(Waiting.Code.NO_NODE);
-        assertThat(waits.of(LLAMA, CAME).message()).contains("no node is configured", "penstock.nodes");
+        assertThat(waits.of(new Waits.Subject(null, "default", LLAMA), CAME).code())
+                .isEqualTo(Waiting.Code.NO_NODE);
+        assertThat(waits.of(new Waits.Subject(null, "default", LLAMA), CAME).message())
+                .contains("no node is configured", "penstock.nodes");
         assertThat(waits.noNode()).isPresent();
     }
 
@@ -43,15 +50,18 @@ class WaitsTest {
         Waits waits = waits(rig);
         rig.nodes.server("gpu-a").down();
 
-        Waiting waiting = waits.of(LLAMA, CAME);
+        Waiting waiting = waits.of(new Waits.Subject(null, "default", LLAMA), CAME);
 
         assertThat(waiting.code()).isEqualTo(Waiting.Code.NODE_DOWN);
         assertThat(waiting.message()).isEqualTo("no node has been up so far. gpu-a has not been reached: gone");
         rig.pass(Duration.ofHours(1));
         rig.nodes.server("gpu-a").loading();
-        assertThat(waits.of(LLAMA, CAME).code()).isEqualTo(Waiting.Code.NODE_LOADING);
+        assertThat(waits.of(new Waits.Subject(null, "default", LLAMA), CAME).code())
+                .isEqualTo(Waiting.Code.NODE_LOADING);
         rig.nodes.server("gpu-a").down();
-        assertThat(waits.of(LLAMA, CAME).code()).as("jobs wait for it").isEqualTo(Waiting.Code.NODE_DOWN);
+        assertThat(waits.of(new Waits.Subject(null, "default", LLAMA), CAME).code())
+                .as("jobs wait for it")
+                .isEqualTo(Waiting.Code.NODE_DOWN);
         assertThat(waits.mayGoOn(LLAMA)).isFalse();
     }
 
@@ -60,25 +70,26 @@ class WaitsTest {
         RunRig rig = new RunRig(TestSettings.node("gpu-a", "vllm", 1));
         Waits waits = waits(rig);
         rig.nodes.server("gpu-a").up("llama");
-        assertThat(waits.of(LLAMA, CAME))
+        assertThat(waits.of(new Waits.Subject(null, "default", LLAMA), CAME))
                 .isEqualTo(new Waiting(Waiting.Code.SLOT, "it waits for its turn; node gpu-a has a free slot", CAME));
 
         Node node = rig.nodes.find("gpu-a").orElseThrow();
         try (Node.Slot _ = Objects.requireNonNull(node.tryAcquire(0))) {
-            assertThat(waits.of(LLAMA, CAME))
+            assertThat(waits.of(new Waits.Subject(null, "default", LLAMA), CAME))
                     .isEqualTo(new Waiting(Waiting.Code.SLOT, "no slot is free: gpu-a has 1 of 1 in use", CAME));
         }
 
         rig.pass(Duration.ofSeconds(1));
         rig.nodes.server("gpu-a").down();
-        Waiting down = waits.of(LLAMA, CAME);
+        Waiting down = waits.of(new Waits.Subject(null, "default", LLAMA), CAME);
         assertThat(down.code()).isEqualTo(Waiting.Code.NODE_DOWN);
         assertThat(down.since()).isEqualTo(node.health().since());
         assertThat(down.message()).isEqualTo("gpu-a is down since %s: gone".formatted(down.since()));
         assertThat(waits.mayGoOn(LLAMA)).isFalse();
 
         rig.nodes.server("gpu-a").loading();
-        assertThat(waits.of(LLAMA, CAME).code()).isEqualTo(Waiting.Code.NODE_LOADING);
+        assertThat(waits.of(new Waits.Subject(null, "default", LLAMA), CAME).code())
+                .isEqualTo(Waiting.Code.NODE_LOADING);
         rig.nodes.server("gpu-a").up("llama");
         assertThat(waits.mayGoOn(LLAMA)).isTrue();
     }
@@ -95,20 +106,24 @@ class WaitsTest {
         Pauses.Pause pause = new Pauses.Pause(Pauses.Kind.NODE, "gpu-a", since);
 
         rig.nodes.paused(pause);
-        assertThat(waits.of(LLAMA, CAME).code()).as("gpu-b takes jobs").isEqualTo(Waiting.Code.SLOT);
+        assertThat(waits.of(new Waits.Subject(null, "default", LLAMA), CAME).code())
+                .as("gpu-b takes jobs")
+                .isEqualTo(Waiting.Code.SLOT);
         assertThat(waits.mayGoOn(LLAMA)).isTrue();
 
         rig.nodes.server("gpu-b").down();
-        Waiting waiting = waits.of(LLAMA, CAME);
+        Waiting waiting = waits.of(new Waits.Subject(null, "default", LLAMA), CAME);
         assertThat(waiting.code()).isEqualTo(Waiting.Code.PAUSED);
         assertThat(waiting.message()).contains("node gpu-a is paused since " + since, "gpu-b is down since");
         assertThat(waiting.since()).isEqualTo(since);
         assertThat(waits.mayGoOn(LLAMA)).isFalse();
 
         rig.nodes.server("gpu-b").loading();
-        assertThat(waits.of(LLAMA, CAME).code()).isEqualTo(Waiting.Code.NODE_LOADING);
+        assertThat(waits.of(new Waits.Subject(null, "default", LLAMA), CAME).code())
+                .isEqualTo(Waiting.Code.NODE_LOADING);
         rig.nodes.paused();
-        assertThat(waits.of(LLAMA, CAME).code()).isEqualTo(Waiting.Code.SLOT);
+        assertThat(waits.of(new Waits.Subject(null, "default", LLAMA), CAME).code())
+                .isEqualTo(Waiting.Code.SLOT);
     }
 
     @Test
@@ -127,7 +142,7 @@ class WaitsTest {
                         "is paused since",
                         "penstock resume topic " + taken.place().topic());
         assertThat(waiting.since()).isEqualTo(pause.since());
-        Waits.Subject subject = new Waits.Subject(taken.place().topic(), LLAMA);
+        Waits.Subject subject = new Waits.Subject(taken.place().topic(), "default", LLAMA);
         assertThat(waits(rig).mayGoOn(Waiting.Code.PAUSED, subject)).isFalse();
 
         RecordStamp deferred = new RecordStamp(1, new RecordPlace("prompt-jobs-deferred", 1, 0));
@@ -157,7 +172,7 @@ class WaitsTest {
             slot.failed(JobFailure.of(JobFailure.Code.FIRST_TOKEN_TIMEOUT, "silent"));
         }
 
-        assertThat(waits.of(LLAMA, CAME))
+        assertThat(waits.of(new Waits.Subject(null, "default", LLAMA), CAME))
                 .isEqualTo(new Waiting(
                         Waiting.Code.SLOT,
                         "no slot is free: gpu-a failed its last jobs, and one job at a time tries it",
@@ -174,7 +189,7 @@ class WaitsTest {
         rig.nodes.server("gpu-a").up("llama");
         rig.nodes.server("gpu-b").down();
 
-        Waiting waiting = waits.of(key("mistral"), CAME);
+        Waiting waiting = waits.of(new Waits.Subject(null, "default", key("mistral")), CAME);
         assertThat(waiting.code()).isEqualTo(Waiting.Code.MODEL_UNKNOWN);
         assertThat(waiting.message())
                 .startsWith(
@@ -208,8 +223,10 @@ class WaitsTest {
         Waits waits = waits(rig);
         RouteKey pinned = new RouteKey("llama", Task.CHAT, new PromptJob.Pins(null, "gpu-z"));
 
-        assertThat(waits.of(pinned, CAME).code()).isEqualTo(Waiting.Code.NO_NODE);
-        assertThat(waits.of(pinned, CAME).message()).contains("gpu-z", "The job fails when a replica takes it");
+        assertThat(waits.of(new Waits.Subject(null, "default", pinned), CAME).code())
+                .isEqualTo(Waiting.Code.NO_NODE);
+        assertThat(waits.of(new Waits.Subject(null, "default", pinned), CAME).message())
+                .contains("gpu-z", "The job fails when a replica takes it");
         assertThat(waits.mayGoOn(pinned)).isTrue();
     }
 
@@ -272,11 +289,47 @@ class WaitsTest {
         assertThat(waiting.message()).contains("a node takes jobs again");
     }
 
+    @Test
+    void a_job_whose_tenant_is_at_its_limit_waits_for_that() throws Exception {
+        RunRig rig = new RunRig(
+                RunRig.keys(TestSettings.node("gpu-a", "vllm", 2), Map.of("tenants.default.max-in-flight", "1")));
+        rig.nodes.server("gpu-a").up("llama");
+        TakenJob taken = submitted(rig);
+        assertThat(ofJob(rig, taken).orElseThrow().code()).isEqualTo(Waiting.Code.SLOT);
+
+        try (QueueEntry first =
+                rig.scheduler.enter(LLAMA, Demand.ofChars(0), Priority.NORMAL, "default", "prompt-jobs", false, null)) {
+            assertThat(first.await(Avoid.NOTHING, Duration.ofMinutes(1))).isInstanceOf(Admission.Granted.class);
+            String limit =
+                    "tenant 'default' has reached its max-in-flight: 1 of 1 jobs in flight; a job may start when one of them ends";
+            assertThat(ofJob(rig, taken)).contains(new Waiting(Waiting.Code.TENANT_LIMIT, limit, CAME));
+            assertThat(waits(rig)
+                            .of(new Waits.Subject(null, "other", LLAMA), CAME)
+                            .code())
+                    .isEqualTo(Waiting.Code.SLOT);
+
+            RecordStamp deferred = new RecordStamp(1, new RecordPlace("prompt-jobs-deferred", 1, 0));
+            rig.ledger.deferred(
+                    taken.job().id(),
+                    new Submissions.DeferredRecord(deferred, taken.place(), 0, 5_000, Waiting.Code.TENANT_LIMIT));
+            assertThat(ofJob(rig, taken).orElseThrow().code()).isEqualTo(Waiting.Code.TENANT_LIMIT);
+            assertThat(ofJob(rig, taken).orElseThrow().message())
+                    .isEqualTo(
+                            "its tenant had reached a limit, and it made room for other jobs; it comes back at 1970-01-01T00:00:05Z; "
+                                    + limit);
+            rig.nodes.server("gpu-a").down();
+            assertThat(waits(rig)
+                            .of(new Waits.Subject(null, "default", LLAMA), CAME)
+                            .code())
+                    .isEqualTo(Waiting.Code.NODE_DOWN);
+        }
+    }
+
     private static RouteKey key(String model) {
         return new RouteKey(model, Task.CHAT, PromptJob.Pins.NONE);
     }
 
     private static Waits waits(RunRig rig) {
-        return new Waits(rig.settings, rig.nodes, rig.clock);
+        return new Waits(rig.settings, rig.nodes, rig.scheduler, rig.clock);
     }
 }

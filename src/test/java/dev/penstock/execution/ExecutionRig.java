@@ -200,6 +200,7 @@ final class ExecutionRig {
                     RouteKey.of(work.job(), Decision.NONE),
                     Demand.of(work.job(), work.rule(), settings.parameters()),
                     work.job().priority(),
+                    work.job().tenant(),
                     "prompt-jobs",
                     false,
                     null);

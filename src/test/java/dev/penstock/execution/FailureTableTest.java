@@ -222,7 +222,13 @@ class FailureTableTest {
                     Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))));
             RecordingSink sink = new RecordingSink();
             try (QueueEntry entry = scheduler.enter(
-                    RouteKey.of(job, Decision.NONE), Demand.ofChars(2), Priority.NORMAL, "prompt-jobs", false, null)) {
+                    RouteKey.of(job, Decision.NONE),
+                    Demand.ofChars(2),
+                    Priority.NORMAL,
+                    "default",
+                    "prompt-jobs",
+                    false,
+                    null)) {
                 Execution.Result result = new Execution(
                                 new Work(job, Rule.NONE, new RecordPlace("prompt-jobs", 0, 0), null, 0, 0, 0, null),
                                 entry,

@@ -23,7 +23,15 @@ import org.junit.jupiter.api.Test;
 /** What a routing rule changes in the execution of a job. */
 class RuleEffectsTest {
     private static Rule rule(NodeSettings.OwnTimeouts timeouts, Rule.OwnRetries retries) {
-        return new Rule("it", Conditions.ANY, List.of(), Rule.Change.NOTHING, timeouts, retries, Placing.USUAL, Rule.Handling.NONE);
+        return new Rule(
+                "it",
+                Conditions.ANY,
+                List.of(),
+                Rule.Change.NOTHING,
+                timeouts,
+                retries,
+                Placing.USUAL,
+                Rule.Handling.NONE);
     }
 
     @Test

@@ -12,6 +12,7 @@ import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.PlayedRecovery;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.schedule.Scheduler;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
 import dev.penstock.settings.start.BrokerWatch;
@@ -54,7 +55,7 @@ class IntakeTest {
                 meters,
                 TestDispatchers.traces(),
                 new BrokerWatch(kafka, time, meters),
-                new Waits(settings, nodes, time));
+                new Waits(settings, nodes, new Scheduler(settings, nodes, time, new SimpleMeterRegistry()), time));
     }
 
     @Test

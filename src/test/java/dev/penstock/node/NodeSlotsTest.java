@@ -2,14 +2,20 @@ package dev.penstock.node;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.penstock.job.Usage;
+import dev.penstock.settings.NodeSettings;
+import dev.penstock.tenant.RateWindow;
 import java.time.Duration;
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
 
 class NodeSlotsTest {
-    private final NodeSlots slots = new NodeSlots("gpu-a", 4, new Breaker.Rules(20, 0.5, 5, 10_000));
+    private final NodeSlots slots =
+            new NodeSlots("gpu-a", 4, NodeSettings.Limits.NONE, new Breaker.Rules(20, 0.5, 5, 10_000));
     private final Deque<NodeSlots.Held> held = new ArrayDeque<>();
 
     @Test
@@ -25,7 +31,7 @@ class NodeSlotsTest {
     @Test
     void a_smaller_share_leaves_running_requests_alone() {
         take(4);
-        slots.share(new Replicas(List.of("a", "b"), "a"));
+        slots.share(new Replicas(List.of("a", "b"), "a"), 0);
 
         assertThat(slots.limit()).isEqualTo(2);
         assertThat(slots.inFlight()).isEqualTo(4);
@@ -42,7 +48,7 @@ class NodeSlotsTest {
         assertThat(slots.total(6)).isFalse();
         assertThat(slots.total(2)).isFalse();
 
-        slots.share(new Replicas(List.of("a", "b"), "a"));
+        slots.share(new Replicas(List.of("a", "b"), "a"), 0);
         assertThat(slots.total(4)).isTrue();
         assertThat(slots.limit()).isEqualTo(2);
     }
@@ -75,10 +81,77 @@ class NodeSlotsTest {
     @Test
     void more_replicas_than_slots_are_a_warning() {
         assertThat(slots.exceeded()).isNull();
-        slots.share(new Replicas(List.of("a", "b", "c", "d", "e"), "a"));
+        slots.share(new Replicas(List.of("a", "b", "c", "d", "e"), "a"), 0);
 
         assertThat(slots.limit()).isEqualTo(1);
         assertThat(slots.exceeded()).contains("node 'gpu-a' takes 4 at once, and there are 5 replicas");
+    }
+
+    @Test
+    void no_request_begins_while_the_minute_is_full() {
+        NodeSlots limited = slots(OptionalInt.of(2), OptionalInt.empty());
+        NodeSlots.Held first = limited.take(0, 0);
+        limited.free(first, 10);
+        limited.free(limited.take(0, 20), 30);
+
+        assertThat(limited.areFree(30)).isFalse();
+        assertThat(limited.limitAt(30))
+                .as("the requests at once are another limit")
+                .isEqualTo(4);
+        assertThat(limited.capacityAt(30)).as("no record is of use").isZero();
+        assertThat(limited.fullMinute(30)).isEqualTo("2 of 2 requests in the last minute");
+        assertThat(limited.windowOpensInMillis(30)).isEqualTo(RateWindow.LENGTH_MILLIS - 30);
+        assertThat(limited.areFree(RateWindow.LENGTH_MILLIS)).isTrue();
+        assertThat(limited.fullMinute(RateWindow.LENGTH_MILLIS)).isNull();
+    }
+
+    @Test
+    void tokens_count_as_an_estimate_until_the_node_reports_them() {
+        NodeSlots limited = slots(OptionalInt.empty(), OptionalInt.of(500));
+        NodeSlots.Held request = limited.take(2_000, 0);
+        assertThat(limited.fullMinute(0))
+                .as("a fourth of the characters, and an answer")
+                .contains("700 of 500 tokens");
+
+        limited.answered(request, new Usage(300, 20), 1, 1_000);
+        assertThat(limited.areFree(1_000)).isTrue();
+    }
+
+    @Test
+    void replicas_share_the_limits_of_a_minute() {
+        NodeSlots limited = slots(OptionalInt.of(30), OptionalInt.of(2));
+        limited.share(new Replicas(List.of("a", "b", "c"), "a"), 0);
+
+        assertThat(limited.exceeded()).contains("node 'gpu-a' has tokens-per-minute 2, and there are 3 replicas");
+        limited.take(0, 0);
+        assertThat(limited.fullMinute(0)).contains("200 of 1 tokens");
+    }
+
+    @Test
+    void an_adaptive_limit_is_within_the_share() {
+        NodeSlots adaptive = new NodeSlots(
+                "gpu-a",
+                8,
+                new NodeSettings.Limits(OptionalInt.empty(), OptionalInt.empty(), 2, true),
+                new Breaker.Rules(20, 0.5, 5, 10_000));
+        assertThat(adaptive.limit()).isEqualTo(2);
+        for (int i = 0; i < 100; i++) {
+            List<NodeSlots.Held> all = new ArrayList<>();
+            while (adaptive.areFree(i * 1_000L)) {
+                all.add(adaptive.take(0, i * 1_000L));
+            }
+            all.forEach(request -> adaptive.spoke(request, request.begunMillis() + 100));
+            all.forEach(request -> adaptive.free(request, request.begunMillis() + 200));
+        }
+        assertThat(adaptive.limit()).isEqualTo(8);
+
+        adaptive.share(new Replicas(List.of("a", "b"), "a"), 100_000);
+        assertThat(adaptive.limit()).isEqualTo(4);
+    }
+
+    private static NodeSlots slots(OptionalInt requests, OptionalInt tokens) {
+        return new NodeSlots(
+                "gpu-a", 4, new NodeSettings.Limits(requests, tokens, 1, false), new Breaker.Rules(20, 0.5, 5, 10_000));
     }
 
     private void take(int requests) {

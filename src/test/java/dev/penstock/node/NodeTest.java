@@ -319,7 +319,7 @@ class NodeTest {
             shares.add(node.limit());
         }
         assertThat(shares).containsExactlyInAnyOrder(2, 2, 3);
-        assertThat(node.exceeded()).isNull();
+        assertThat(node.requests().exceeded()).isNull();
     }
 
     @Test

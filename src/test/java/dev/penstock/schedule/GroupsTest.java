@@ -10,6 +10,7 @@ import dev.penstock.route.Targets;
 import dev.penstock.route.balance.Demand;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.Placing;
+import dev.penstock.tenant.Tenants;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -155,11 +156,13 @@ class GroupsTest {
         private String held = "";
 
         Line(Predicate<String> swapsModels) {
+            Tenants tenants = new Tenants(Map.of());
             schedule = new Schedule(
-                    new WaitingLine(0),
-                    new DeferralPolicy(Duration.ofSeconds(5), IN_HAND),
+                    new WaitingLine(0, tenants),
+                    new DeferralPolicy(Duration.ofSeconds(5), IN_HAND, tenants),
                     new ReplicaSlots(IN_HAND, Map.of()),
-                    new Groups(swapsModels));
+                    new Groups(swapsModels),
+                    tenants);
             Router.NodeView view = new Router.NodeView(
                     "a", Backend.OLLAMA, "cpu", List.of("A", "B", "C"), Map.of(), true, null, Router.Fetching.NEVER);
             Router router = new Router(Map.of(), null, false);
@@ -196,6 +199,7 @@ class GroupsTest {
                     Script.key(model),
                     Demand.ofChars(0),
                     Priority.NORMAL,
+                    "default",
                     "jobs",
                     false,
                     false,
@@ -222,7 +226,7 @@ class GroupsTest {
             now += JOB.plus(loads ? LOAD : Duration.ZERO).toNanos();
             firstSince = wasFirst ? now : firstSince;
             schedule.changed(load(0));
-            schedule.slotGivenBack("jobs");
+            schedule.slotGivenBack(grant.waiting().turn(), "jobs");
         }
     }
 }

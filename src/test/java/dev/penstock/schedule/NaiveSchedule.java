@@ -27,6 +27,7 @@ final class NaiveSchedule {
     final List<Wait> waits = new ArrayList<>();
     final Map<String, Integer> topicSlots = new HashMap<>();
     final Set<String> crowded;
+    final NaiveTenants tenants;
     private final double lowShare;
     private final int kept;
     int free;
@@ -52,7 +53,8 @@ final class NaiveSchedule {
     }
 
     /** @param crowded not empty: the jobs in flight leave no memory for further ones */
-    NaiveSchedule(int slots, double lowShare, Set<String> crowded) {
+    NaiveSchedule(int slots, double lowShare, Set<String> crowded, NaiveTenants tenants) {
+        this.tenants = tenants;
         free = slots;
         kept = Math.max(1, slots / 8);
         this.lowShare = lowShare;
@@ -75,25 +77,59 @@ final class NaiveSchedule {
         for (Wait first = first(now); first != null; first = first(now)) {
             decisions.add(grant(first, now));
         }
+        List<String> limited = limited(now);
         decisions.addAll(relieve(now));
+        decisions.addAll(limited);
         return decisions;
+    }
+
+    void join(Wait wait) {
+        tenants.joined(wait.tenant(), waiting(), Schedule.millis(wait.since()));
+        waits.add(wait);
+    }
+
+    void leave(Wait wait) {
+        waits.remove(wait);
+        tenants.left(wait.tenant(), waiting());
+    }
+
+    /** Returns the tenant of each waiting job. */
+    List<String> waiting() {
+        return waits.stream().map(Wait::tenant).toList();
+    }
+
+    /** The waits that end because their tenant is at a limit. */
+    List<String> limited(long now) {
+        List<Wait> limited = waits.stream()
+                .filter(wait -> !wait.holdsSlot()
+                        && !tenants.mayStart(wait.tenant(), Schedule.millis(now))
+                        && wait.since() + PARK <= now
+                        && !stays(wait, now))
+                .toList();
+        limited.forEach(this::leave);
+        return limited.stream().map(wait -> wait.turn() + ":limit").toList();
+    }
+
+    private static boolean stays(Wait wait, long now) {
+        return wait.deferredRecord()
+                && wait.end() - now <= Duration.ofSeconds(5).toNanos();
     }
 
     /** The waits that end by time alone: those that are over, then those whose nodes are down. */
     List<String> ends(long now) {
-        List<String> ended = waits.stream()
+        List<Wait> late = waits.stream()
                 .filter(wait -> wait.end() <= now)
                 .sorted(Comparator.comparingLong(Wait::end).thenComparingLong(Wait::turn))
-                .map(wait -> wait.turn() + ":late")
                 .toList();
-        waits.removeIf(wait -> wait.end() <= now);
-        List<String> all = new ArrayList<>(ended);
-        all.addAll(waits.stream()
+        late.forEach(this::leave);
+        List<Wait> down = waits.stream()
                 .filter(wait -> isDown(wait, now))
                 .sorted(Comparator.comparingLong(Wait::turn))
-                .map(wait -> wait.turn() + ":down")
-                .toList());
-        waits.removeIf(wait -> isDown(wait, now));
+                .toList();
+        down.forEach(this::leave);
+        List<String> all = new ArrayList<>();
+        late.forEach(wait -> all.add(wait.turn() + ":late"));
+        down.forEach(wait -> all.add(wait.turn() + ":down"));
         return all;
     }
 
@@ -103,18 +139,19 @@ final class NaiveSchedule {
         boolean allDown = candidates.stream().allMatch(node -> node(node).state == Node.State.DOWN);
         long since =
                 candidates.stream().mapToLong(node -> node(node).since).max().orElse(wait.since());
-        boolean stays = wait.deferredRecord()
-                && wait.end() - now <= Duration.ofSeconds(5).toNanos();
-        return othersUp && allDown && since + PARK <= now && !stays;
+        return othersUp && allDown && since + PARK <= now && !stays(wait, now);
     }
 
-    boolean mayStart(Wait wait) {
-        return wait.holdsSlot() || (free > 0 && topicSlots.getOrDefault(wait.topic(), 1) > 0);
+    boolean mayStart(Wait wait, long now) {
+        return wait.holdsSlot()
+                || (free > 0
+                        && topicSlots.getOrDefault(wait.topic(), 1) > 0
+                        && tenants.mayStart(wait.tenant(), Schedule.millis(now)));
     }
 
     /** Whether a wait can go now. */
     boolean canGo(Wait wait, long now) {
-        return mayStart(wait)
+        return mayStart(wait, now)
                 && candidates(wait.key()).stream()
                         .anyMatch(node -> node(node).hasRoom() && (wait.isFresh(node) || wait.isAgain(node, now)));
     }
@@ -123,6 +160,7 @@ final class NaiveSchedule {
         List<Wait> able = waits.stream()
                 .filter(wait -> canGo(wait, now))
                 .sorted(Comparator.comparing(Wait::priority)
+                        .thenComparing(tenants::compare)
                         .thenComparingLong(Wait::due)
                         .thenComparingLong(Wait::turn))
                 .toList();
@@ -143,7 +181,8 @@ final class NaiveSchedule {
         String node =
                 Objects.requireNonNull(fresh == null ? leastLoaded(wait, name -> wait.isAgain(name, now)) : fresh);
         node(node).inFlight++;
-        waits.remove(wait);
+        tenants.granted(wait, Schedule.millis(now));
+        leave(wait);
         starts.add(Map.entry(wait.key(), now));
         if (!wait.holdsSlot()) {
             free--;
@@ -183,7 +222,7 @@ final class NaiveSchedule {
             if (wait == null) {
                 return relieved;
             }
-            waits.remove(wait);
+            leave(wait);
             relieved.add(wait.turn() + ":full");
         }
     }
@@ -205,7 +244,7 @@ final class NaiveSchedule {
             return null;
         }
         Set<RouteKey> full = waits.stream()
-                .filter(wait -> mayStart(wait) && wait.avoidsNothing())
+                .filter(wait -> mayStart(wait, now) && wait.avoidsNothing())
                 .map(Wait::key)
                 .collect(Collectors.toSet());
         Map<Wait, Integer> tooMany = new HashMap<>();

@@ -29,6 +29,7 @@ public final class PlacedJobs {
                 key,
                 Demand.ofChars(0),
                 Priority.NORMAL,
+                "default",
                 "prompt-jobs",
                 false,
                 false,

@@ -40,7 +40,8 @@ class RoutePreviewTest {
     }
 
     private Node.Slot granted(RouteKey key) {
-        return rig.waits(rig.scheduler.enter(key, Demand.ofChars(0), Priority.NORMAL, "prompt-jobs", false, null))
+        return rig.waits(rig.scheduler.enter(
+                        key, Demand.ofChars(0), Priority.NORMAL, "default", "prompt-jobs", false, null))
                 .slot();
     }
 

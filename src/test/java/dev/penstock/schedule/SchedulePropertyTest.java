@@ -10,6 +10,8 @@ import dev.penstock.node.NodeLoad;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.Router;
 import dev.penstock.route.balance.Demand;
+import dev.penstock.tenant.TenantLimits;
+import dev.penstock.tenant.Tenants;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -17,6 +19,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
@@ -32,6 +35,25 @@ class SchedulePropertyTest {
     private static final List<String> MODELS = List.of("llama", "phi", "tiny", "qwen");
     private static final List<Priority> PRIORITIES = List.of(Priority.values());
     private static final int EVENTS = 400;
+    private static final List<String> TENANTS = List.of("large", "small", "few", "slow", "short");
+    private static final Map<String, TenantLimits> LIMITS = Map.of(
+            "large",
+            limits(3, 0, 0, 0),
+            "few",
+            limits(1, 2, 0, 0),
+            "slow",
+            limits(2, 0, 6, 0),
+            "short",
+            limits(1, 9, 0, 3_000));
+
+    /** @param inFlight 0 for no limit, like all of them */
+    private static TenantLimits limits(int weight, int inFlight, int requests, int tokens) {
+        return new TenantLimits(weight, limit(inFlight), limit(requests), limit(tokens));
+    }
+
+    private static OptionalInt limit(int value) {
+        return value == 0 ? OptionalInt.empty() : OptionalInt.of(value);
+    }
 
     @ParameterizedTest
     @ValueSource(ints = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9})
@@ -40,7 +62,7 @@ class SchedulePropertyTest {
         for (int seed = tens * 10; seed < tens * 10 + 10; seed++) {
             kinds.addAll(new Walk(seed).run());
         }
-        assertThat(kinds).as("the walks get around").contains("@", ":late", ":down", ":full");
+        assertThat(kinds).as("the walks get around").contains("@", ":late", ":down", ":full", ":limit");
     }
 
     /** A run that has a node now. */
@@ -64,13 +86,15 @@ class SchedulePropertyTest {
             chance = new SplittableRandom(seed);
             slots = 2 + chance.nextInt(20);
             double low = List.of(0.0, 0.2, 0.5, 0.9).get(chance.nextInt(4));
-            naive = new NaiveSchedule(slots, low, crowded);
+            naive = new NaiveSchedule(slots, low, crowded, new NaiveTenants(LIMITS));
+            Tenants tenants = new Tenants(LIMITS);
             naive.topicSlots.putAll(topicSlots);
             schedule = new Schedule(
-                    new WaitingLine(low),
-                    new DeferralPolicy(Duration.ofNanos(NaiveSchedule.PARK), slots),
+                    new WaitingLine(low, tenants),
+                    new DeferralPolicy(Duration.ofNanos(NaiveSchedule.PARK), slots, tenants),
                     new ReplicaSlots(slots, topicSlots),
-                    new Groups(_ -> false));
+                    new Groups(_ -> false),
+                    tenants);
             for (int i = 0; i < 1 + chance.nextInt(5); i++) {
                 Set<String> models = new HashSet<>(Set.of(model()));
                 models.add(model());
@@ -111,8 +135,9 @@ class SchedulePropertyTest {
             return new Wait(
                     turn,
                     new RouteKey(model, Task.CHAT, PromptJob.Pins.NONE),
-                    Demand.ofChars(0),
+                    Demand.ofChars(chance.nextInt(4_000)),
                     PRIORITIES.get(chance.nextInt(3)),
+                    TENANTS.get(chance.nextInt(TENANTS.size())),
                     chance.nextInt(3) == 0 ? "small" : "large",
                     chance.nextInt(4) == 0,
                     holdsSlot,
@@ -126,7 +151,7 @@ class SchedulePropertyTest {
         }
 
         private void join(Wait wait) {
-            naive.waits.add(wait);
+            naive.join(wait);
             schedule.joined(wait, now);
         }
 
@@ -140,10 +165,17 @@ class SchedulePropertyTest {
             node.inFlight--;
             schedule.changed(load(ended.node()));
             Wait wait = ended.waiting();
+            if (chance.nextInt(8) > 0) {
+                long prompt = chance.nextInt(3) == 0 ? 0 : chance.nextInt(1_000);
+                long answer = chance.nextInt(4) == 0 ? 0 : chance.nextInt(1_000);
+                naive.tenants.used(wait.turn(), prompt, answer, Schedule.millis(now));
+                schedule.tenants().used(wait.turn(), prompt, answer, Schedule.millis(now));
+            }
             if (forGood) {
+                naive.tenants.ended(wait.turn(), naive.waiting());
                 naive.free++;
                 naive.topicSlots.computeIfPresent(wait.topic(), (_, left) -> left + 1);
-                schedule.slotGivenBack(wait.topic());
+                schedule.slotGivenBack(wait.turn(), wait.topic());
             } else {
                 Map<String, Long> after = new HashMap<>(wait.notBefore());
                 Set<String> useless = new HashSet<>(wait.useless());
@@ -157,8 +189,9 @@ class SchedulePropertyTest {
                 join(new Wait(
                         wait.turn(),
                         wait.key(),
-                        Demand.ofChars(0),
+                        wait.demand(),
                         wait.priority(),
+                        wait.tenant(),
                         wait.topic(),
                         wait.deferredRecord(),
                         true,
@@ -172,12 +205,14 @@ class SchedulePropertyTest {
 
         private void leave() {
             if (!naive.waits.isEmpty()) {
-                Wait wait = naive.waits.remove(chance.nextInt(naive.waits.size()));
+                Wait wait = naive.waits.get(chance.nextInt(naive.waits.size()));
+                naive.leave(wait);
                 schedule.left(wait);
                 if (wait.holdsSlot()) {
                     naive.free++;
+                    naive.tenants.ended(wait.turn(), naive.waiting());
                     naive.topicSlots.computeIfPresent(wait.topic(), (_, left) -> left + 1);
-                    schedule.slotGivenBack(wait.topic());
+                    schedule.slotGivenBack(wait.turn(), wait.topic());
                 }
             }
         }
@@ -206,9 +241,9 @@ class SchedulePropertyTest {
          * do.
          */
         private void pass() {
-            long next = schedule.nextTime();
-            long step = Duration.ofMillis(1 + chance.nextInt(chance.nextInt(10) == 0 ? 7_000 : 400))
-                    .toNanos();
+            long next = schedule.nextTime(now);
+            int most = chance.nextInt(10) > 0 ? 400 : chance.nextInt(4) > 0 ? 7_000 : 40_000;
+            long step = Duration.ofMillis(1 + chance.nextInt(most)).toNanos();
             if (next > now + step) {
                 now += step;
                 assertNothingBefore(now);
@@ -221,6 +256,9 @@ class SchedulePropertyTest {
         /** Except where memory and the age of starts decide: those are checked now and then. */
         private void assertNothingBefore(long time) {
             List<Wait> all = List.copyOf(naive.waits);
+            assertThat(naive.limited(time))
+                    .as("seed %d, no tenant's job is deferred before %d", seed, time)
+                    .isEmpty();
             assertThat(naive.ends(time))
                     .as("seed %d, nothing ends before %d", seed, time)
                     .isEmpty();
@@ -299,7 +337,9 @@ class SchedulePropertyTest {
                                         ? ":late"
                                         : how.equals(new Admission.Deferred(Admission.Cause.NODES_DOWN))
                                                 ? ":down"
-                                                : ":full"));
+                                                : how.equals(new Admission.Deferred(Admission.Cause.TENANT_LIMIT))
+                                                        ? ":limit"
+                                                        : ":full"));
                     case Decision.Fetch fetch -> throw new AssertionError(fetch);
                 }
             }
@@ -317,14 +357,18 @@ class SchedulePropertyTest {
                     .isEqualTo(naive.waits.size());
         }
 
-        /** Outages defer the waits of several keys in any order. */
+        /** Outages defer the waits of several keys in any order, and limits those of several tenants. */
         private static List<String> inOrder(List<String> decisions) {
             List<String> sorted = new ArrayList<>(decisions.stream()
-                    .filter(decision -> decision.endsWith(":down"))
+                    .filter(Walk::isInAnyOrder)
                     .sorted(Comparator.naturalOrder())
                     .toList());
-            decisions.stream().filter(decision -> !decision.endsWith(":down")).forEach(sorted::add);
+            decisions.stream().filter(decision -> !isInAnyOrder(decision)).forEach(sorted::add);
             return sorted;
+        }
+
+        private static boolean isInAnyOrder(String decision) {
+            return decision.endsWith(":down") || decision.endsWith(":limit");
         }
     }
 }

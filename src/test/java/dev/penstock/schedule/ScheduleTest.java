@@ -153,6 +153,41 @@ class ScheduleTest {
         check(settings, events, decisions);
     }
 
+    @ParameterizedTest(name = "{0}")
+    @CsvSource(delimiter = '|', textBlock = """
+            the tenant that got the fewest tokens         | slots=1 | node a 1 llama; join 1 llama tenant=x; join 2 llama tenant=x; join 3 llama tenant=y; done 1; done 3 | 1@a 3@a 2@a
+            divided by its weight                         | slots=1 x:weight=3 | node a 1 llama; join 1 llama tenant=x; join 2 llama tenant=x; join 3 llama tenant=x; join 8 llama tenant=y; join 9 llama tenant=y; done 1; done 8; done 2 | 1@a 8@a 2@a 3@a
+            what was not used is given back               | slots=1 | node a 1 llama; join 1 llama tenant=x; join 2 llama tenant=x; join 3 llama tenant=y; join 4 llama tenant=y; used 1 0 0; done 1; done 2 | 1@a 2@a 3@a
+            a long prompt counts at once                  | | node a 2 llama; full a; join 1 llama tenant=x chars=9000; join 2 llama tenant=x; join 3 llama tenant=y; join 4 llama tenant=y; node a 3 llama | 1@a 3@a 4@a
+            a priority comes before the tenants           | slots=1 | node a 1 llama; join 1 llama tenant=x; join 2 llama tenant=x high; join 3 llama tenant=y; done 1 | 1@a 2@a
+            tenants come before deadlines                 | slots=1 | node a 1 llama; join 1 llama tenant=x; join 2 llama tenant=x due=9s; join 3 llama tenant=y; done 1 | 1@a 3@a
+            deadlines count within a tenant               | slots=1 | node a 1 llama; join 1 llama tenant=x; join 2 llama tenant=y; join 3 llama tenant=y due=9s; done 1 | 1@a 3@a
+            low ones get their share whatever their tenant | low=0.5 slots=1 | node a 1 llama; join 1 llama tenant=x; join 2 llama low tenant=x; join 3 llama tenant=y; join 4 llama tenant=y; done 1; done 3 | 1@a 3@a 2@a
+            a tenant that waits for a full node has no say elsewhere | | node a 1 llama; full a; node b 1 phi; join 1 llama tenant=x; join 2 phi tenant=y; done 2; join 3 phi tenant=y | 2@b 3@b
+            jobs of another tenant do not join a group    | | node a 1 A,B; swaps a; join 1 A tenant=x; join 2 B tenant=y; join 3 A tenant=x; done 1; done 2 | 1@a 2@a! 3@a!
+            """)
+    void tenants(String name, String settings, String events, String decisions) {
+        check(settings, events, decisions);
+    }
+
+    @ParameterizedTest(name = "{0}")
+    @CsvSource(delimiter = '|', textBlock = """
+            jobs in flight                                | x:most=1 | node a 4 llama; join 1 llama tenant=x; join 2 llama tenant=x; join 3 llama tenant=y; done 1 | 1@a 3@a 2@a
+            a job in flight counts over its attempts      | x:most=1 | node a 4 llama; join 1 llama tenant=x; join 2 llama tenant=x; failed 1; join 1 llama tenant=x after=a@1s; pass 1s; done 1 | 1@a 1@a 2@a
+            jobs in a minute                              | x:requests=1 park=99s | node a 4 llama; join 1 llama tenant=x; join 2 llama tenant=x; done 1; pass 60s; join 3 llama tenant=y; pass 1s | 1@a 3@a 2@a
+            tokens in a minute                            | x:tokens=300 park=99s | node a 4 llama; join 1 llama tenant=x chars=800; join 2 llama tenant=x; join 3 llama tenant=x; used 1 200 50; done 1; pass 60s; pass 1s | 1@a 2@a 3@a
+            it makes room after a while                   | x:most=1 | node a 4 llama; join 1 llama tenant=x; join 2 llama tenant=x; pass 4999ms; pass 1ms | 1@a 2:limit
+            each after its own wait                       | x:most=1 | node a 4 llama; join 1 llama tenant=x; join 2 llama tenant=x; pass 3s; join 3 llama tenant=x; pass 2s; pass 3s | 1@a 2:limit 3:limit
+            one that waits for a node makes no room       | x:most=2 | node a 1 llama; join 1 llama tenant=x; join 2 llama tenant=x; pass 60s | 1@a
+            it makes room when the limit is reached       | x:most=1 | node a 1 llama; full a; join 1 llama tenant=x; join 2 llama tenant=x; pass 9s; node a 1 llama | 1@a 2:limit
+            a further attempt makes no room               | x:most=1 | node a 4 llama; join 1 llama tenant=x; failed 1; full a; join 1 llama tenant=x after=a@0s; pass 60s | 1@a
+            a copy with no time to come back stays        | x:most=1 park=1s | node a 4 llama; join 1 llama tenant=x; join 2 llama tenant=x copy end=6s; pass 1s; pass 5s | 1@a 2:late
+            a model is not fetched for it                 | x:most=1 | fetcher b 1 phi; node a 4 llama; join 1 llama tenant=x; join 2 tiny tenant=x | 1@a
+            """)
+    void tenantLimits(String name, String settings, String events, String decisions) {
+        check(settings, events, decisions);
+    }
+
     private static void check(String settings, String events, String decisions) {
         assertThat(Script.play(settings == null ? "" : settings, events)).isEqualTo(decisions == null ? "" : decisions);
     }

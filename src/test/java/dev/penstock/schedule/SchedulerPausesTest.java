@@ -47,9 +47,11 @@ class SchedulerPausesTest {
         rig.nodes.server("gpu-b").up("llama");
 
         assertThat(rig.waits(rig.enter("llama")).slot().node().name()).isEqualTo("gpu-b");
-        assertThat(rig.scheduler.isOpen()).isTrue();
+        assertThat(rig.nodes.anyTakesJobs()).isTrue();
         rig.nodes.server("gpu-b").down();
-        assertThat(rig.scheduler.isOpen()).as("gpu-a is up, and takes nothing").isFalse();
+        assertThat(rig.nodes.anyTakesJobs())
+                .as("gpu-a is up, and takes nothing")
+                .isFalse();
     }
 
     @Test
@@ -87,14 +89,14 @@ class SchedulerPausesTest {
         SchedulerRig.Waiting waiting = rig.waits(rig.enter("llama"));
         Conditions.await(() -> rig.scheduler.waitingFor("gpu-a") == 1, () -> "it does not wait");
 
-        assertThat(rig.scheduler.isOpen("prompt-jobs")).isFalse();
-        assertThat(rig.scheduler.isOpen("prompt-jobs-low")).isTrue();
+        assertThat(rig.nodes.takeJobsOf("prompt-jobs")).isFalse();
+        assertThat(rig.nodes.takeJobsOf("prompt-jobs-low")).isTrue();
         assertThat(waiting.isOver()).isFalse();
 
         rig.nodes.paused();
 
         assertThat(waiting.slot().node().name()).isEqualTo("gpu-a");
-        assertThat(rig.scheduler.isOpen("prompt-jobs")).isTrue();
+        assertThat(rig.nodes.takeJobsOf("prompt-jobs")).isTrue();
     }
 
     private static Pauses.Pause pause(SchedulerRig rig, Pauses.Kind kind, String name) {

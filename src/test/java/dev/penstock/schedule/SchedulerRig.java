@@ -68,13 +68,12 @@ final class SchedulerRig {
     }
 
     QueueEntry enter(String model, Priority priority, boolean deferredRecord) {
-        return scheduler.enter(
-                new RouteKey(model, Task.CHAT, PromptJob.Pins.NONE),
-                Demand.ofChars(0),
-                priority,
-                "prompt-jobs",
-                deferredRecord,
-                null);
+        return enter(model, priority, "default", deferredRecord);
+    }
+
+    QueueEntry enter(String model, Priority priority, String tenant, boolean deferredRecord) {
+        RouteKey key = new RouteKey(model, Task.CHAT, PromptJob.Pins.NONE);
+        return scheduler.enter(key, Demand.ofChars(0), priority, tenant, "prompt-jobs", deferredRecord, null);
     }
 
     Node node(String name) {

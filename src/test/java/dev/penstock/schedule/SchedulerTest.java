@@ -347,7 +347,7 @@ class SchedulerTest {
         rig.nodes.server("gpu-b").up("llama");
         QueueEntry entry = rig.enter("llama");
 
-        assertThat(rig.scheduler.isOpen()).isTrue();
+        assertThat(rig.nodes.anyTakesJobs()).isTrue();
         assertThat(entry.hasOther(Set.of("gpu-a"))).isTrue();
         rig.nodes.server("gpu-b").down();
         assertThat(entry.hasOther(Set.of("gpu-a"))).as("it is down").isFalse();
@@ -360,10 +360,10 @@ class SchedulerTest {
     void a_wait_ends_by_itself() throws InterruptedException {
         SchedulerRig rig = new SchedulerRig();
         Scheduler scheduler = new Scheduler(rig.settings, rig.nodes, Clock.systemUTC(), new SimpleMeterRegistry());
-        try (QueueEntry entry =
-                scheduler.enter(Script.key("llama"), Demand.ofChars(0), Priority.NORMAL, "prompt-jobs", false, null)) {
+        try (QueueEntry entry = scheduler.enter(
+                Script.key("llama"), Demand.ofChars(0), Priority.NORMAL, "default", "prompt-jobs", false, null)) {
             assertThat(entry.await(Avoid.NOTHING, Duration.ofMillis(20))).isEqualTo(new Admission.TimedOut());
         }
-        assertThat(scheduler.isOpen()).isFalse();
+        assertThat(rig.nodes.anyTakesJobs()).isFalse();
     }
 }

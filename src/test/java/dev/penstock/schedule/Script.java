@@ -14,6 +14,8 @@ import dev.penstock.route.balance.LeastLoad;
 import dev.penstock.route.balance.Length;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.Placing;
+import dev.penstock.tenant.TenantLimits;
+import dev.penstock.tenant.Tenants;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -24,13 +26,16 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
+import java.util.OptionalInt;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Plays a script against a {@link Schedule}, with nodes that are only numbers and with a clock that the script moves.
  *
- * <p>Settings: {@code slots=8 low=0 park=5s}, and {@code t=1} for the slots of the topic {@code t}. Events, with semicolons
+ * <p>Settings: {@code slots=8 low=0 park=5s}, {@code t=1} for the slots of the topic {@code t}, and for the tenant {@code
+ * acme} {@code acme:weight=3 acme:most=2 acme:requests=10 acme:tokens=500}. Events, with semicolons
  * between them:
  *
  * <ul>
@@ -39,15 +44,16 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code context a 8192}: it lists the context of its models; {@code swaps a}: it loads a model in place of another one
  *   <li>{@code up a}, {@code down a}, {@code loading a}, {@code gone a}; {@code never a 1}: one that was never up
  *   <li>{@code full a}: its slots are taken by others; {@code refuses a}: it says that it has room, and gives no slot
- *   <li>{@code join 1 llama high copy topic=t due=9s end=2s useless=a,b after=a@500ms}: an entry with that turn waits;
- *       also {@code tokens=9000 drops prefix=7 ungrouped}
+ *   <li>{@code join 1 llama high copy tenant=acme topic=t due=9s end=2s useless=a,b after=a@500ms}: an entry with that turn
+ *       waits; also {@code chars=400 tokens=9000 drops prefix=7 ungrouped}
  *   <li>{@code done 1}: its attempt is over, and its run; {@code failed 1}: its attempt only; {@code leave 1}: its wait is over
+ *   <li>{@code used 1 20 30}: its attempt had so many tokens
  *   <li>{@code pause t}, {@code resume t}: the topic {@code t}
  *   <li>{@code pass 300ms}, {@code crowded}
  * </ul>
  *
  * <p>Decisions: {@code 1@a} (granted), {@code 1@a!} (granted, and the node swaps its model),
- * {@code 1:down}, {@code 1:full}, {@code 1:paused} (deferred), {@code 1:late}, {@code 1:never} and
+ * {@code 1:down}, {@code 1:full}, {@code 1:paused}, {@code 1:limit} (deferred), {@code 1:late}, {@code 1:never} and
  * {@code fetch:a:phi}.
  */
 final class Script {
@@ -118,12 +124,33 @@ final class Script {
         Duration park = duration(keys.getOrDefault("park", ""));
         Map<String, Integer> topicSlots = new HashMap<>();
         keys.keySet().removeAll(Set.of("slots", "low", "park"));
+        Tenants tenants = new Tenants(tenants(keys));
+        keys.keySet().removeIf(key -> key.contains(":"));
         keys.forEach((topic, count) -> topicSlots.put(topic, Integer.parseInt(count)));
         schedule = new Schedule(
-                new WaitingLine(low),
-                new DeferralPolicy(park, slots),
+                new WaitingLine(low, tenants),
+                new DeferralPolicy(park, slots, tenants),
                 new ReplicaSlots(slots, topicSlots),
-                new Groups(swappers::contains));
+                new Groups(swappers::contains),
+                tenants);
+    }
+
+    private static Map<String, TenantLimits> tenants(Map<String, String> keys) {
+        return keys.keySet().stream()
+                .filter(key -> key.contains(":"))
+                .map(key -> key.split(":", -1)[0])
+                .distinct()
+                .collect(Collectors.toMap(
+                        tenant -> tenant,
+                        tenant -> new TenantLimits(
+                                Integer.parseInt(keys.getOrDefault(tenant + ":weight", "1")),
+                                limit(keys.get(tenant + ":most")),
+                                limit(keys.get(tenant + ":requests")),
+                                limit(keys.get(tenant + ":tokens")))));
+    }
+
+    private static OptionalInt limit(@Nullable String value) {
+        return value == null ? OptionalInt.empty() : OptionalInt.of(Integer.parseInt(value));
     }
 
     /** @return the decisions, in their order */
@@ -183,6 +210,9 @@ final class Script {
             }
             case "refuses" -> node(of).refuses = true;
             case "join" -> join(words);
+            case "used" ->
+                schedule.tenants()
+                        .used(turn(of), Long.parseLong(words[2]), Long.parseLong(words[3]), Schedule.millis(now));
             case "leave" -> schedule.left(Objects.requireNonNull(waits.remove(turn(of))));
             case "done", "failed" -> {
                 FakeNode node = nodes.get(running.remove(turn(of)));
@@ -193,7 +223,7 @@ final class Script {
                 if (what.equals("done")) {
                     settle();
                     holders.remove(turn(of));
-                    schedule.slotGivenBack(Objects.requireNonNull(topics.get(turn(of))));
+                    schedule.slotGivenBack(turn(of), Objects.requireNonNull(topics.get(turn(of))));
                 }
             }
             case "pause", "resume" -> {
@@ -214,7 +244,9 @@ final class Script {
     private void join(String... words) {
         long turn = turn(words[1]);
         Priority priority = Priority.NORMAL;
+        String tenant = "default";
         String topic = "jobs";
+        long chars = 0;
         boolean copy = false;
         long end = now + Duration.ofDays(1).toNanos();
         long due = Wait.NEVER;
@@ -230,7 +262,9 @@ final class Script {
                 case "high" -> priority = Priority.HIGH;
                 case "low" -> priority = Priority.LOW;
                 case "copy" -> copy = true;
+                case "tenant" -> tenant = option[1];
                 case "topic" -> topic = option[1];
+                case "chars" -> chars = Long.parseLong(option[1]);
                 case "due" -> due = now + duration(option[1]).toNanos();
                 case "end" -> end = now + duration(option[1]).toNanos();
                 case "tokens" -> tokens = turn(option[1]);
@@ -260,6 +294,7 @@ final class Script {
                 key(words[2]),
                 demand,
                 priority,
+                tenant,
                 topic,
                 copy,
                 holders.contains(turn),
@@ -296,6 +331,7 @@ final class Script {
                                         case NODES_DOWN -> "down";
                                         case TOPIC_PAUSED -> "paused";
                                         case NODES_FULL -> "full";
+                                        case TENANT_LIMIT -> "limit";
                                     };
                                 case Admission.TimedOut() -> "late";
                                 case Admission.Unservable _ -> "never";

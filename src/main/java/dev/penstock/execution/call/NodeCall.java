@@ -59,6 +59,7 @@ public final class NodeCall implements AutoCloseable {
             throws WireProtocol.Unsupported, InterruptedException, Until.Over {
         NodeRequest sent =
                 node().request(asked.job(), model, asked.rule().set().parameters(), asked.continued(), until);
+        slot.sent();
         request = sent;
         TokenStream opened = sent.stream();
         // the node cannot answer while the media are fetched, so the stall timeout begins here

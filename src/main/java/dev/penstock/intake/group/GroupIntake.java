@@ -107,7 +107,7 @@ public final class GroupIntake implements Source {
             Waiting.Code why = origin.why();
             return why != null
                     && origin.routeKey() != null
-                    && waits.mayGoOn(why, new Waits.Subject(origin.place().topic(), origin.routeKey()));
+                    && waits.mayGoOn(why, new Waits.Subject(origin.place().topic(), null, origin.routeKey()));
         }
 
         @Override

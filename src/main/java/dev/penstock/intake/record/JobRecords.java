@@ -220,7 +220,11 @@ public final class JobRecords {
 
     /** Returns whether to receive further records of this topic: a node takes jobs now, and there is memory. */
     public boolean isOpen(String topic) {
-        return inFlight.hasRoom(topic) && dispatcher.isOpen(topic);
+        return inFlight.hasRoom(topic)
+                && dispatcher.isOpen(topic)
+                && settings.topic(topic)
+                        .filter(known -> known.hasOneTenant() && dispatcher.tenantRoom(known.tenant()) == 0)
+                        .isEmpty();
     }
 
     private TakenJob taken(RecordDelivery delivery, PromptJob job, JobTrace trace) {

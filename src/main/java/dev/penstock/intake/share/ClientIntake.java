@@ -45,6 +45,8 @@ public final class ClientIntake implements Source {
     private static final int SLOTS_FOR_EACH_OWN = 16;
 
     private static final int LEAST_OWN = 4;
+    /** A job whose id the producer chose is looked up before it waits for a node. The look-up may take half a second. */
+    private static final int LEAST_OF_TENANTS = 24;
 
     /** The scheduler defers blocked jobs earlier. */
     private static final int MOST_BLOCKED = 1_000;
@@ -58,6 +60,11 @@ public final class ClientIntake implements Source {
     private final List<ClientTopic> topics;
     /** Has a permit for each job that has ended since the last look. */
     private final Semaphore ended = new Semaphore(0);
+
+    /** Whether the topics belong to several tenants. */
+    private final boolean hasTenants;
+    /** Whether the records of a topic name their tenants. */
+    private final boolean mixesTenants;
 
     private final LookAhead lookAhead = new LookAhead(System.nanoTime() / 1_000_000);
 
@@ -80,6 +87,7 @@ public final class ClientIntake implements Source {
                 new ClientTopic.Parts(
                         records::isOpen,
                         dispatcher::slotsLeft,
+                        dispatcher::tenantRoom,
                         records::start,
                         lost -> dispatcher.lost(lost.origin().place(), lost.place()),
                         writers,
@@ -103,6 +111,12 @@ public final class ClientIntake implements Source {
             Map<String, Integer> deliveryLimits,
             MeterRegistry meters) {
         intake = settings.intake();
+        hasTenants = intake.topics().stream()
+                        .map(Settings.JobTopic::tenant)
+                        .distinct()
+                        .count()
+                > 1;
+        mixesTenants = intake.topics().stream().anyMatch(topic -> !topic.hasOneTenant());
         this.client = client;
         this.capacity = capacity;
         this.blocked = blocked;
@@ -154,11 +168,16 @@ public final class ClientIntake implements Source {
     /** Tells the client how many records the slots and the nodes can use now. */
     void setRooms() {
         int running = Math.min(intake.slots(), capacity.getAsInt());
-        int ahead = lookAhead.after(ended.drainPermits(), running, System.nanoTime() / 1_000_000);
+        int usual = lookAhead.after(ended.drainPermits(), running, System.nanoTime() / 1_000_000);
+        // the more records of such a topic are here, the more tenants the scheduler can choose from
+        int ahead = mixesTenants ? Math.max(usual, running) : usual;
         // behind the blocked jobs, there may be jobs for the idle node
         int behind = Math.min(MOST_BLOCKED, blocked.getAsInt());
         client.room((int) Math.min(MOST_ROOM, (long) running + ahead + behind));
-        int least = Math.max(LEAST_OWN, intake.slots() / SLOTS_FOR_EACH_OWN);
+        // each tenant needs enough jobs here that its share of the slots never lacks the next one
+        int least = hasTenants
+                ? Math.max(LEAST_OF_TENANTS, running)
+                : Math.max(LEAST_OWN, intake.slots() / SLOTS_FOR_EACH_OWN);
         topics.forEach(topic -> topic.room(ahead, behind, least));
     }
 

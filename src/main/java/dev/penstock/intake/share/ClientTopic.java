@@ -47,6 +47,7 @@ final class ClientTopic implements Receiver, LockKeeper {
      *
      * @param open tests whether to take records of a topic now
      * @param slotsLeft returns how many of a topic's slots no job holds
+     * @param tenantRoom returns how many more jobs of a tenant may start now, by the tenant's limits
      * @param onRecord starts the run of a record; it must not block
      * @param onLost stops the run of a record whose lock is lost
      * @param origins which records may have been run before their first delivery
@@ -54,6 +55,7 @@ final class ClientTopic implements Receiver, LockKeeper {
     record Parts(
             Predicate<String> open,
             ToIntFunction<String> slotsLeft,
+            ToIntFunction<String> tenantRoom,
             Consumer<RecordDelivery> onRecord,
             Consumer<RecordDelivery> onLost,
             RecordDelivery.Writers writers,
@@ -121,8 +123,13 @@ final class ClientTopic implements Receiver, LockKeeper {
         if (!stopped && parts.open().test(topic.name())) {
             int running = topic.slots() - parts.slotsLeft().applyAsInt(topic.name());
             // many short jobs of another topic are no reason to take many jobs of a topic with few slots
-            long own = Math.min(ahead, Math.max(LookAhead.LEAST, 2L * topic.slots()));
-            subscription.room(running + least, (int) Math.min(Integer.MAX_VALUE, topic.slots() + own + behind));
+            long own = Math.max(least, Math.min(ahead, Math.max(LookAhead.LEAST, 2L * topic.slots())));
+            // the tenant's further jobs would only wait here for its limits
+            long mayRun = topic.hasOneTenant()
+                    ? (long) running + parts.tenantRoom().applyAsInt(topic.tenant())
+                    : Integer.MAX_VALUE;
+            subscription.room(
+                    (int) Math.min(mayRun, running + least), (int) Math.min(mayRun, topic.slots() + own + behind));
         } else {
             subscription.room(0, 0);
         }

@@ -37,7 +37,7 @@ public final class QueueWatch implements AutoCloseable {
     private final ShareGroupLag shareGroups;
     private final ShareAssignment assignment;
     private final TopicCompression compression;
-    private final NodeSharing nodes;
+    private final LimitSharing limits;
     /** Only the watch's thread creates and uses this client. */
     private @Nullable Admin admin;
     /** Set before the thread starts. */
@@ -83,7 +83,7 @@ public final class QueueWatch implements AutoCloseable {
         shareGroups = new ShareGroupLag(settings, inFlight, backlog, windows);
         assignment = new ShareAssignment(settings, clock, warnings);
         compression = new TopicCompression(kafka, settings, clock, warnings, meters);
-        nodes = new NodeSharing(settings, warnings);
+        limits = new LimitSharing(settings, warnings);
     }
 
     /**
@@ -134,7 +134,7 @@ public final class QueueWatch implements AutoCloseable {
     /** Makes all checks once. If a check fails, the other checks are made anyway. */
     void check(IntakeMode mode) throws InterruptedException {
         Admin asked = admin();
-        asking(() -> nodes.check(() -> dispatcher.shareNodes(asked)));
+        asking(() -> limits.check(() -> dispatcher.shareLimits(asked)));
         asking(() -> compression.check(asked));
         for (Settings.JobTopic topic : settings.intake().topics()) {
             switch (mode) {

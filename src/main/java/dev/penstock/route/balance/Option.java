@@ -32,8 +32,7 @@ public record Option(
      * @param tokensPerSecond the prompt tokens that the node reads in a second; NaN if it is not known yet
      * @param isNearlyFull whether the node's cache for prompts is nearly full
      */
-    public record Reading(
-            double waitingTokens, double promptTokens, double tokensPerSecond, boolean isNearlyFull) {
+    public record Reading(double waitingTokens, double promptTokens, double tokensPerSecond, boolean isNearlyFull) {
         private boolean isMeasured() {
             return !Double.isNaN(tokensPerSecond);
         }

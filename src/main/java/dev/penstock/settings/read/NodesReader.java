@@ -3,6 +3,7 @@ package dev.penstock.settings.read;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import dev.penstock.settings.source.FreeForm;
+import dev.penstock.settings.source.NodeConfig;
 import dev.penstock.settings.source.PenstockConfig;
 import java.net.URI;
 import java.util.ArrayList;
@@ -63,6 +64,9 @@ final class NodesReader {
             node.model().ifPresent(model -> mistakes.modelName(key + ".model", model));
             node.pool().ifPresent(pool -> poolName(key + ".pool", pool));
             node.maxInFlight().ifPresent(limit -> mistakes.atLeast(key + ".max-in-flight", limit, 1));
+            node.requestsPerMinute().ifPresent(limit -> mistakes.atLeast(key + ".requests-per-minute", limit, 1));
+            node.tokensPerMinute().ifPresent(limit -> mistakes.atLeast(key + ".tokens-per-minute", limit, 1));
+            leastInFlight(key, node);
             node.embeddingBatch().ifPresent(batch -> mistakes.atLeast(key + ".embedding-batch", batch, 1));
             node.timeouts().connect().ifPresent(time -> mistakes.positive(key + ".timeouts.connect", time));
             node.timeouts().firstToken().ifPresent(time -> mistakes.positive(key + ".timeouts.first-token", time));
@@ -95,7 +99,8 @@ final class NodesReader {
                                         node.timeouts().idle())),
                         fetchesMissing,
                         program.orElse(null),
-                        node.weight()));
+                        node.weight(),
+                        limits(node)));
             }
         });
         fromEnvironment(environment, nodes);
@@ -107,6 +112,27 @@ final class NodesReader {
             }
         }
         return nodes;
+    }
+
+    private void leastInFlight(String key, NodeConfig node) {
+        node.minInFlight().ifPresent(least -> {
+            mistakes.atLeast(key + ".min-in-flight", least, 1);
+            if (!node.adaptive()) {
+                mistakes.mistake(key + ".min-in-flight", "has no effect without adaptive: true");
+            }
+            node.maxInFlight()
+                    .filter(most -> most < least)
+                    .ifPresent(
+                            most -> mistakes.mistake(key + ".min-in-flight", "must be at most max-in-flight, " + most));
+        });
+    }
+
+    private static NodeSettings.Limits limits(NodeConfig node) {
+        return new NodeSettings.Limits(
+                node.requestsPerMinute().map(OptionalInt::of).orElse(OptionalInt.empty()),
+                node.tokensPerMinute().map(OptionalInt::of).orElse(OptionalInt.empty()),
+                node.minInFlight().orElse(1),
+                node.adaptive());
     }
 
     /** @param backend empty if its value is wrong; that mistake is already reported */

@@ -12,6 +12,7 @@ import dev.penstock.wire.document.JobDocument;
 import dev.penstock.wire.record.GroupNames;
 import io.quarkus.runtime.configuration.ConfigurationException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
 import java.util.HashMap;
@@ -78,7 +79,9 @@ public final class SettingsReader {
 
     /** Returns a warning for each key that is set and has no effect with the other keys. */
     public static List<String> withoutEffect(PenstockConfig config) {
-        return IntakeReader.withoutEffect(config);
+        List<String> warnings = new ArrayList<>(IntakeReader.withoutEffect(config));
+        warnings.addAll(TenantsReader.withoutEffect(config));
+        return warnings;
     }
 
     /** Returns the mistakes as one text, one mistake per line. */
@@ -148,6 +151,7 @@ public final class SettingsReader {
                                 .read(freeForm.routes()),
                         config.cloudFallback()),
                 freeForm.at("parameters", config.parameters()),
+                new TenantsReader(mistakes).read(config.tenants()),
                 permissions,
                 new Settings.Timeouts(
                         config.timeouts().connect(),

@@ -15,12 +15,16 @@ public final class KnownKeys {
     private static final PropertyNamesMatcher MATCHER = ConfigMappings.propertyNamesMatcher(List.of(MAPPED));
 
     /** The keys of a later version that are already documented. A file may contain them. */
-    private static final Pattern LATER = Pattern.compile(
-            "penstock\\.(?:(?:admission|tenants|auth)\\b.*|replies\\.allowed-topics\\b.*|timeouts\\.queue)");
+    private static final Pattern LATER =
+            Pattern.compile("penstock\\.(?:(?:admission|auth)\\b.*|replies\\.allowed-topics\\b.*|timeouts\\.queue)");
 
     /** The same keys as environment variables. */
     private static final Pattern LATER_VARIABLES = Pattern.compile(
-            "PENSTOCK_(?:(?:ADMISSION|TENANTS)(?:_.*)?|AUTH_(?!MODE$).*|REPLIES_ALLOWED_TOPICS(?:_.*)?|TIMEOUTS_QUEUE)");
+            "PENSTOCK_(?:(?:ADMISSION|PRICES|TENANTS_.+_BUDGET)(?:_.*)?|AUTH_(?!MODE$).*|REPLIES_ALLOWED_TOPICS(?:_.*)?|TIMEOUTS_QUEUE)");
+
+    /** The keys that a later version is planned to read. A file must not contain them, because users would rely on them. */
+    private static final Pattern NOT_AVAILABLE =
+            Pattern.compile("penstock\\.(?:tenants\\.(?:\"[^\"]*\"|[^.\"]+)\\.budget|prices)\\b.*");
 
     /** Names that users may give to the routing rules by mistake. */
     private static final Pattern LIKE_ROUTES = Pattern.compile("penstock\\.(?:route|rules?|routing)\\b.*");
@@ -49,6 +53,9 @@ public final class KnownKeys {
                 || FreeForm.isOfRoutes(key)
                 || LATER.matcher(key).matches()) {
             return Optional.empty();
+        }
+        if (NOT_AVAILABLE.matcher(key).matches()) {
+            return Optional.of("%s: is not available in this version".formatted(key));
         }
         if (LIKE_ROUTES.matcher(key).matches()) {
             return Optional.of("%s: there is no such key. Did you mean penstock.routes?".formatted(key));

@@ -27,6 +27,22 @@ public interface NodeConfig {
      */
     Optional<Integer> maxInFlight();
 
+    /** The smallest number of requests at once of an adaptive limit. Default: 1. */
+    Optional<Integer> minInFlight();
+
+    /**
+     * Whether the number of requests at once follows the time to the first token. It is then between min-in-flight and
+     * max-in-flight.
+     */
+    @WithDefault("false")
+    boolean adaptive();
+
+    /** The maximum number of requests that begin in a minute. Default: no limit. */
+    Optional<Integer> requestsPerMinute();
+
+    /** The maximum number of tokens, of prompts and answers, in a minute. Default: no limit. */
+    Optional<Integer> tokensPerMinute();
+
     /** The node's part of the jobs of rules with {@code balance: weighted}, relative to other nodes. */
     @WithDefault("1")
     int weight();

@@ -43,6 +43,9 @@ public interface PenstockConfig {
     /** The default parameters of every request. A value that is JSON is used as JSON. */
     Map<String, String> parameters();
 
+    /** The weights and limits of the tenants, by name. */
+    Map<String, TenantConfig> tenants();
+
     TimeoutsConfig timeouts();
 
     ImagesConfig images();

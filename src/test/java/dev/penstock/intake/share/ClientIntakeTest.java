@@ -33,6 +33,7 @@ class ClientIntakeTest {
                 new ClientTopic.Parts(
                         _ -> true,
                         _ -> 64,
+                        _ -> Integer.MAX_VALUE,
                         _ -> {},
                         _ -> {},
                         null,

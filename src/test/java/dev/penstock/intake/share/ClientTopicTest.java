@@ -58,6 +58,7 @@ class ClientTopicTest {
     private boolean open = true;
     private int slotsLeft = 64;
     private final AtomicInteger ended = new AtomicInteger();
+    private int tenantRoom = Integer.MAX_VALUE;
     private int failures;
     private final MockProducer<byte[], byte[]> copies =
             PlayedProducer.of(TestSettings.defaults().topics().deferred(), 4, true);
@@ -75,6 +76,7 @@ class ClientTopicTest {
                 new ClientTopic.Parts(
                         _ -> open,
                         _ -> slotsLeft,
+                        _ -> tenantRoom,
                         delivery -> {
                             if (failures-- > 0) {
                                 throw new IllegalStateException("of the test");
@@ -324,12 +326,17 @@ class ClientTopicTest {
     // ---- the room
 
     @Test
-    void the_room_is_what_runs_and_a_few_more() {
+    void the_room_is_what_runs_and_a_few_more_unless_the_tenant_is_near_its_limit() {
         slotsLeft = 54;
         topic.room(32, 0, 4);
 
         assertThat(played.least).isEqualTo(14);
         assertThat(played.most).isEqualTo(96);
+
+        tenantRoom = 3;
+        topic.room(32, 0, 4);
+        assertThat(played.least).isEqualTo(13);
+        assertThat(played.most).isEqualTo(13);
     }
 
     @Test

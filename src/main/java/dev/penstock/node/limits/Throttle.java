@@ -1,4 +1,4 @@
-package dev.penstock.node;
+package dev.penstock.node.limits;
 
 import java.time.Duration;
 import org.jspecify.annotations.Nullable;
@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
  * refused. After that, this limit rises step by step. If its own limit is used up, it gets no requests until the reset.
  * Times are arguments, in milliseconds of one clock. Not thread-safe: its node guards it.
  */
-final class Throttle {
+public final class Throttle {
     private static final int OPEN = Integer.MAX_VALUE;
     private static final long FIRST_REST_MILLIS = 100;
     private static final long LONGEST_REST_MILLIS = 5_000;
@@ -37,7 +37,7 @@ final class Throttle {
      * @param taken the number of its other requests in flight
      * @param retryAfter the wait that the node asks for; null if it asks for none
      */
-    void refused(int taken, @Nullable Duration retryAfter, long nowMillis) {
+    public void refused(int taken, @Nullable Duration retryAfter, long nowMillis) {
         ceiling = Math.min(ceiling, Math.max(1, taken));
         nextStep = 1;
         steppedMillis = nowMillis;
@@ -52,22 +52,22 @@ final class Throttle {
     }
 
     /** Notes that a limit of the node is used up, and when it is reset. The node has refused nothing yet. */
-    void usedUp(Duration untilReset, long nowMillis) {
+    public void usedUp(Duration untilReset, long nowMillis) {
         restsUntilMillis =
                 Math.max(restsUntilMillis, nowMillis + Math.min(LONGEST_RESET_MILLIS, untilReset.toMillis()));
     }
 
     /** Notes that the node gave a whole answer. */
-    void answered() {
+    public void answered() {
         inARow = 0;
     }
 
-    boolean rests(long nowMillis) {
+    public boolean rests(long nowMillis) {
         return nowMillis < restsUntilMillis;
     }
 
     /** Returns how many requests the node may have at once now. This is at most the node's own limit. */
-    int limit(int own, long nowMillis) {
+    public int limit(int own, long nowMillis) {
         while (ceiling < own && nowMillis - steppedMillis >= STEP_MILLIS) {
             ceiling += nextStep;
             nextStep = Math.min(nextStep * 2, own);
@@ -80,7 +80,7 @@ final class Throttle {
     }
 
     /** Returns the milliseconds until the limit may rise; negative if the node has its full limit. */
-    long changesInMillis(int own, long nowMillis) {
+    public long changesInMillis(int own, long nowMillis) {
         if (rests(nowMillis)) {
             return restsUntilMillis - nowMillis;
         }

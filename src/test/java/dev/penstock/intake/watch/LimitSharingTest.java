@@ -10,39 +10,40 @@ import org.apache.kafka.common.errors.CoordinatorNotAvailableException;
 import org.apache.kafka.common.errors.GroupAuthorizationException;
 import org.junit.jupiter.api.Test;
 
-class NodeSharingTest {
+class LimitSharingTest {
     private final Warnings warnings = new Warnings();
-    private final NodeSharing nodes = new NodeSharing(TestSettings.defaults(), warnings);
+    private final LimitSharing limits = new LimitSharing(TestSettings.defaults(), warnings);
 
     @Test
     void a_limit_that_is_exceeded_is_a_warning_until_it_is_not() throws Exception {
-        nodes.check(() -> Map.of("gpu-a", "2 too many", "gpu-b", "1 too many"));
-        assertThat(warnings.all()).isEqualTo(Map.of("slots.gpu-a", "2 too many", "slots.gpu-b", "1 too many"));
+        Map<String, String> two = Map.of("slots.gpu-a", "2 too many", "tenants.acme", "1 too many");
+        limits.check(() -> two);
+        assertThat(warnings.all()).isEqualTo(two);
 
-        nodes.check(() -> Map.of("gpu-b", "3 too many"));
-        assertThat(warnings.all()).isEqualTo(Map.of("slots.gpu-b", "3 too many"));
+        limits.check(() -> Map.of("tenants.acme", "3 too many"));
+        assertThat(warnings.all()).isEqualTo(Map.of("tenants.acme", "3 too many"));
 
-        nodes.check(Map::of);
+        limits.check(Map::of);
         assertThat(warnings.all()).isEmpty();
     }
 
     @Test
     void without_the_right_to_list_replicas_the_warning_has_the_way_out() throws Exception {
-        assertThatThrownBy(() -> nodes.check(() -> {
+        assertThatThrownBy(() -> limits.check(() -> {
                     throw new ExecutionException(new GroupAuthorizationException("penstock-ledger"));
                 }))
                 .isInstanceOf(ExecutionException.class);
         assertThat(warnings.all()).containsOnlyKeys("replicas");
         assertThat(warnings.all().get("replicas")).endsWith("Grant DESCRIBE on the group penstock-ledger");
 
-        nodes.check(Map::of);
+        limits.check(Map::of);
         assertThat(warnings.all()).isEmpty();
     }
 
     @Test
     void a_failure_that_passes_is_no_warning_and_ends_none() throws Exception {
-        nodes.check(() -> Map.of("gpu-a", "2 too many"));
-        assertThatThrownBy(() -> nodes.check(() -> {
+        limits.check(() -> Map.of("slots.gpu-a", "2 too many"));
+        assertThatThrownBy(() -> limits.check(() -> {
                     throw new ExecutionException(new CoordinatorNotAvailableException("elected"));
                 }))
                 .isInstanceOf(ExecutionException.class);

@@ -1,4 +1,4 @@
-package dev.penstock.node;
+package dev.penstock.node.limits;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

@@ -3,25 +3,28 @@ package dev.penstock.intake.watch;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Reason;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.common.errors.AuthorizationException;
 
-/** Shares the limits of the nodes among the live replicas, and warns if the shares of a node exceed its limit. */
-final class NodeSharing {
+/**
+ * Shares the limits of the nodes and of the tenants among the live replicas, and warns if the shares exceed a limit.
+ */
+final class LimitSharing {
     private static final String REPLICAS = "replicas";
-    private static final String SLOTS = "slots.";
+    private static final Set<String> LIMITS = Set.of("slots.", "tenants.");
 
     private final Settings settings;
     private final Warnings warnings;
 
-    NodeSharing(Settings settings, Warnings warnings) {
+    LimitSharing(Settings settings, Warnings warnings) {
         this.settings = settings;
         this.warnings = warnings;
     }
 
     /** Divides the limits among the live replicas, after the broker has listed these replicas. */
     interface Sharing {
-        /** @return a warning for each node whose shares exceed its limit, by the node's name */
+        /** @return a warning for each limit that its shares exceed: slots. and a node's name, or tenants. and a tenant's */
         Map<String, String> share() throws ExecutionException, InterruptedException;
     }
 
@@ -34,14 +37,14 @@ final class NodeSharing {
                 warnings.warnOnce(
                         REPLICAS,
                         () ->
-                                "the broker does not list the live replicas, so each takes all of max-in-flight: %s. Grant DESCRIBE on the group %s"
+                                "the broker does not list the live replicas, so each takes all of each limit: %s. Grant DESCRIBE on the group %s"
                                         .formatted(
                                                 Reason.of(e), settings.groups().ledger()));
             }
             throw e;
         }
         warnings.end(REPLICAS);
-        warnings.endIf(about -> about.startsWith(SLOTS) && !tooMuch.containsKey(about.substring(SLOTS.length())));
-        tooMuch.forEach((node, words) -> warnings.warn(SLOTS + node, words));
+        warnings.endIf(about -> LIMITS.stream().anyMatch(about::startsWith) && !tooMuch.containsKey(about));
+        tooMuch.forEach(warnings::warn);
     }
 }
