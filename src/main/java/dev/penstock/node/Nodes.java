@@ -66,10 +66,7 @@ public class Nodes {
     /* Guarded by this. */
     private final Map<String, NodeSettings> found = new TreeMap<>();
     private final NodeGauges gauges;
-    /**
-     * A future for each removed node whose server is a process of Penstock, by the node's name. The future is done when
-     * the node's last process has ended.
-     */
+    /** For each removed node whose server is a process of Penstock: a future that is done when its last process has ended. */
     private final Map<String, CompletableFuture<?>> ends = new TreeMap<>();
 
     /** What is paused. The nodes follow it; the schedule follows the paused topics. */

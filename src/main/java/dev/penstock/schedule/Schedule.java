@@ -243,7 +243,7 @@ final class Schedule {
     }
 
     private boolean isOpen(WaitingLine.Lane lane, long now) {
-        return mayStart(lane, now) && (lane.reach().isNowhere() || placement.hasRoom(lane.reach()));
+        return mayStart(lane.first(), now) && (lane.reach().isNowhere() || placement.hasRoom(lane.reach()));
     }
 
     private boolean goesTo(Wait wait, String node, long now) {
@@ -254,10 +254,6 @@ final class Schedule {
     /** Returns whether the replica has a slot for a job, and the job's tenant is below its limits. */
     private boolean mayStart(Wait wait, long now) {
         return wait.holdsSlot() || (slots.mayTake(wait.topic()) && tenants.mayStart(wait.tenant(), millis(now)));
-    }
-
-    private boolean mayStart(WaitingLine.Lane lane, long now) {
-        return mayStart(lane.first(), now);
     }
 
     /**
@@ -360,7 +356,7 @@ final class Schedule {
     private @Nullable Decision fetch(long now) {
         for (WaitingLine.Lane lane : line.lanes()) {
             if (lane.reach().needsFetch()
-                    && mayStart(lane, now)
+                    && mayStart(lane.first(), now)
                     && placement.choose(lane.reach(), lane.first(), now)
                             instanceof Placement.Choice.AfterFetch(String node, String model)
                     && fetching.add(lane.key())) {
@@ -372,7 +368,7 @@ final class Schedule {
 
     /** Returns the waiting jobs that lack nothing but a node with room. */
     private Stream<WaitingLine.Lane> blockedLanes(long now) {
-        return line.lanes().stream().filter(lane -> lane.avoidsNothing() && mayStart(lane, now));
+        return line.lanes().stream().filter(lane -> lane.avoidsNothing() && mayStart(lane.first(), now));
     }
 
     /** Returns the route keys and topics that are full. */

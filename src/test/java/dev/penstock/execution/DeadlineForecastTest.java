@@ -19,7 +19,7 @@ class DeadlineForecastTest {
     private final ExecutionRig rig = new ExecutionRig(ExecutionRig.VLLM);
 
     private ExecutionRig.JobForm form() {
-        return rig.job().with("prompt", "x".repeat(3_998));
+        return rig.job().with("prompt", "x".repeat(3_994));
     }
 
     private static DeadlineForecast.Candidate node(boolean up, double prefill, double decode, double mean) {

@@ -285,7 +285,7 @@ final class Script {
         }
         topics.put(turn, topic);
         Demand demand = new Demand(
-                new Length(new PromptSize(0, tokens), 0, true),
+                new Length(new PromptSize(chars, tokens), 0, true),
                 new LeastLoad(),
                 overflow,
                 new Demand.Grouping(group, prefix, Duration.ofSeconds(10).toNanos()));
