@@ -180,6 +180,10 @@ final class AttemptStream implements AutoCloseable {
     /** Waits for the request that goes on: from now on, signals wake its stream. */
     private void opened() {
         waking.close();
+        if (secondNanos != Long.MAX_VALUE) {
+            // the time for media is not the node's
+            secondNanos = nanos.getAsLong() + givingWay.hedge().afterNanos();
+        }
         TokenStream stream = call.stream();
         waking = signal.wakeBy(stream::wake);
         givingWay.opened(call, asked.job());

@@ -109,10 +109,8 @@ public final class Execution {
         Settings.Continuing continuing =
                 work.rule().handling().continuing(context.settings().continuing());
         continuePlan = new ContinuePlan(continuing, work.rule().set().parameters());
-        oldTurns = new OldTurns(
-                job,
-                work.rule(),
-                Length.answer(job, work.rule(), context.settings().parameters()));
+        long mostTokens = Length.answer(job, work.rule(), context.settings().parameters());
+        oldTurns = new OldTurns(job, work.rule(), mostTokens);
         transcript = new Transcript(ContinuePlan.mayContinue(continuing, job));
         if (work.published() != null) {
             transcript.recover(work.published());
@@ -123,7 +121,8 @@ public final class Execution {
             entry.mayPreempt();
         }
         limits = new TimeLimits(job, work.firstStarted());
-        wait = new NodeWait(job, entry, context.settings().refuseEarly(), context.clock());
+        boolean refusesEarly = context.settings().refuseEarly() && !oldTurns.mayDrop();
+        wait = NodeWait.of(entry, context.clock(), job, refusesEarly, mostTokens);
         events = new AttemptEvents(work, sink, signal, transcript);
         outcomeAttempt = work.outcomeAttempt();
     }
@@ -306,9 +305,10 @@ public final class Execution {
             case AttemptStream.End.TooLate() -> done(Outcome.of(limits.over(execution, last), event, node));
             case AttemptStream.End.Preempted() -> {
                 attempt.slot().excused();
-                attempt.close();
                 context.meters().preempted();
+                // the slot of the replica first, so that no other job takes the node
                 entry.preempted(running);
+                attempt.close();
                 preempted = true;
                 keepPublished();
                 yield new Step.Later();
@@ -319,7 +319,11 @@ public final class Execution {
                 if (event.resumedFrom() != null && !spoke && continuePlan.failed(failure)) {
                     yield new Step.Again(failure, false);
                 }
-                if (failure.code() == JobFailure.Code.CONTEXT_LENGTH_EXCEEDED && !spoke) {
+                if (failure.code() == JobFailure.Code.CONTEXT_LENGTH_EXCEEDED
+                        && !spoke
+                        && attempt.beside()
+                                .filter(AttemptStream.Beside::wasFirst)
+                                .isEmpty()) {
                     if (oldTurns.dropMore()) {
                         yield new Step.Again(failure, false);
                     }

@@ -54,6 +54,11 @@ final class OldTurns {
         turns = turns(messages);
     }
 
+    /** Returns whether the prompt may become shorter. */
+    boolean mayDrop() {
+        return turns.size() > 1;
+    }
+
     private static List<Turn> turns(List<?> messages) {
         List<Turn> turns = new ArrayList<>();
         for (int i = 0; i < messages.size(); i++) {

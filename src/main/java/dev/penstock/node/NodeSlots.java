@@ -51,6 +51,7 @@ final class NodeSlots {
         private final double tokens;
         private final RateWindow.Begun begun;
         private final long begunMillis;
+        private volatile long sentMillis;
         /** The time of its last token; before its first token, the time of its start. */
         private volatile long heardMillis;
 
@@ -64,6 +65,7 @@ final class NodeSlots {
             this.tokens = tokens;
             this.begun = begun;
             begunMillis = nowMillis;
+            sentMillis = nowMillis;
             heardMillis = nowMillis;
         }
 
@@ -128,10 +130,12 @@ final class NodeSlots {
 
     /** Returns whether one more request may begin now. */
     boolean areFree(long nowMillis) {
-        return !throttle.rests(nowMillis)
-                && breaker.allows(nowMillis)
-                && inFlight < throttle.limit(limit(), nowMillis)
-                && window.hasRoom(nowMillis);
+        return !rests(nowMillis) && breaker.allows(nowMillis) && inFlight < throttle.limit(limit(), nowMillis);
+    }
+
+    /** Returns whether no request may begin now, even if another one ends. */
+    boolean rests(long nowMillis) {
+        return throttle.rests(nowMillis) || !window.hasRoom(nowMillis);
     }
 
     /** Returns the milliseconds until the last minute has room for a request; 0 if it has room now. */
@@ -177,8 +181,9 @@ final class NodeSlots {
         held.promptChars = promptChars;
     }
 
-    /** Notes that a request is sent to the server. */
+    /** Notes that a request is sent to the server. The time before, for media, is not the server's. */
     void sent(Held held, long nowMillis) {
+        held.sentMillis = nowMillis;
         window.sent(held.begun, nowMillis);
     }
 
@@ -186,7 +191,7 @@ final class NodeSlots {
     void spoke(Held held, long nowMillis) {
         rates.spoke(held.tokens, nowMillis);
         if (adaptive != null) {
-            adaptive.firstToken(held.begunMillis, nowMillis);
+            adaptive.firstToken(held.sentMillis, nowMillis);
         }
     }
 

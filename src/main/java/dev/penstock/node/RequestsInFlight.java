@@ -66,6 +66,11 @@ public final class RequestsInFlight {
         return slots.capacityAt(clock.millis());
     }
 
+    /** Returns whether the node takes no request now, even if another one ends: it rests, or its last minute is full. */
+    public synchronized boolean rests() {
+        return slots.rests(clock.millis());
+    }
+
     synchronized boolean mayGrow() {
         return slots.areFree(clock.millis());
     }
@@ -225,6 +230,8 @@ public final class RequestsInFlight {
             slots.answered(request, usage, seconds, clock.millis());
             return true;
         });
+        // the answer may have more tokens than its estimate
+        awaitMinute();
     }
 
     void failed(NodeSlots.Held request, JobFailure failure) {

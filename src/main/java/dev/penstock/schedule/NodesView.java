@@ -57,6 +57,7 @@ final class NodesView {
      * @param models the node's models
      * @param work the prompts that the node has not read yet
      * @param weight the node's weight; positive
+     * @param rests whether no request may begin at the node now, even if another one ends
      */
     record Load(
             String name,
@@ -68,7 +69,8 @@ final class NodesView {
             boolean isTrial,
             List<WireProtocol.Model> models,
             NodeLoad work,
-            int weight) {
+            int weight,
+            boolean rests) {
         Load {
             models = List.copyOf(models);
         }
@@ -88,7 +90,8 @@ final class NodesView {
                     node.requests().areTrials(),
                     health.models(),
                     node.requests().load(),
-                    node.settings().weight());
+                    node.settings().weight(),
+                    node.requests().rests());
         }
 
         boolean hasRoom() {
@@ -97,7 +100,7 @@ final class NodesView {
 
         /** Returns whether the node lacks nothing but a free slot, and one more slot is enough. */
         boolean isFull() {
-            return state == Node.State.UP && free == 0 && inFlight == limit && !isTrial;
+            return state == Node.State.UP && free == 0 && inFlight == limit && !isTrial && !rests;
         }
 
         double share() {
@@ -145,7 +148,7 @@ final class NodesView {
 
         /** Returns the load of the same node after it refused a request. */
         Load full() {
-            return new Load(name, state, since, inFlight, limit, 0, isTrial, models, work, weight);
+            return new Load(name, state, since, inFlight, limit, 0, isTrial, models, work, weight, rests);
         }
     }
 

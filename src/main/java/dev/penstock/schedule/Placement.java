@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -263,5 +264,26 @@ final class Placement {
         return Routes.candidates(routes.apply(key)).stream()
                 .flatMap(List::stream)
                 .anyMatch(candidate -> candidate.node().equals(node));
+    }
+
+    /**
+     * Returns the node for a second request of a running job.
+     *
+     * @param wait a wait that avoids the node of the first request
+     * @param isSpare tests whether a node has a slot to spare
+     */
+    Optional<Choice.Go> spare(Wait wait, long now, Predicate<Router.Candidate> isSpare) {
+        Set<String> closed = new HashSet<>(wait.closed(now));
+        tightFit(wait).ifPresent(fit -> closed.addAll(fit.leftOut().keySet()));
+        Reach reach = reach(wait.key(), closed, wait.notBefore().keySet());
+        if (!(reach.route() instanceof Router.Route.To(List<List<Router.Candidate>> pools))) {
+            return Optional.empty();
+        }
+        Router.Route spare = new Router.Route.To(pools.stream()
+                .map(pool -> pool.stream().filter(isSpare).toList())
+                .toList());
+        return choose(new Reach(spare, reach.nodes(), reach.failed()), wait, now) instanceof Choice.Go go
+                ? Optional.of(go)
+                : Optional.empty();
     }
 }

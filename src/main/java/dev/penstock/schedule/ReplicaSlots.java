@@ -35,7 +35,7 @@ final class ReplicaSlots {
 
     /** Returns whether a job of a topic may take a slot after a job of another topic has given back its slot. */
     boolean mayTakeAfter(String topic, String givenBack) {
-        return leftByTopic.getOrDefault(topic, 1) > 0 || topic.equals(givenBack);
+        return !paused.contains(topic) && (leftByTopic.getOrDefault(topic, 1) > 0 || topic.equals(givenBack));
     }
 
     /** Returns how many of a topic's own slots its jobs do not hold. */

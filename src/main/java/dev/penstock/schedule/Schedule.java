@@ -11,7 +11,6 @@ import dev.penstock.settings.Placing;
 import dev.penstock.settings.Settings;
 import dev.penstock.tenant.Tenants;
 import java.util.Comparator;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -42,7 +41,7 @@ final class Schedule {
             new TreeSet<>(Comparator.comparingLong(Wait::end).thenComparingLong(Wait::turn));
     private final Openings<Wait> openings = new Openings<>();
     /** The waiting jobs whose prompts are too long for some of their nodes, by turn. */
-    private final Map<Long, Wait> tight = new HashMap<>();
+    private final Set<Long> tight = new HashSet<>();
     /** The route keys for which a decision since the latest event fetches a model. */
     private final Set<RouteKey> fetching = new HashSet<>();
 
@@ -90,7 +89,7 @@ final class Schedule {
         Set<String> closed = wait.closed(now);
         Optional<Fit> fit = placement.tightFit(wait);
         if (fit.isPresent()) {
-            tight.put(wait.turn(), wait);
+            tight.add(wait.turn());
             closed = new HashSet<>(closed);
             closed.addAll(fit.get().leftOut().keySet());
         }
@@ -138,11 +137,15 @@ final class Schedule {
     }
 
     /**
-     * Returns how many jobs wait for full nodes while another node is idle. Later records may be jobs for the idle node.
+     * Returns how many jobs wait for full nodes, or for a tenant at a limit, while another node is idle. Later records may
+     * be jobs that can run there.
      */
-    int blocked(long now) {
+    int blocked() {
         return slots.free() > 0 && placement.nodes().hasRoom()
-                ? blockedLanes(now).mapToInt(WaitingLine.Lane::size).sum()
+                ? line.lanes().stream()
+                        .filter(lane -> lane.avoidsNothing() && hasSlot(lane.first()))
+                        .mapToInt(WaitingLine.Lane::size)
+                        .sum()
                 : 0;
     }
 
@@ -161,9 +164,11 @@ final class Schedule {
         placement = latest;
         line.reroute(this::reach);
         deferral.reroute(placement::outage);
-        for (Wait wait : List.copyOf(tight.values())) {
-            exit(wait);
-            enter(wait, now);
+        for (Wait wait : List.copyOf(byEnd)) {
+            if (tight.contains(wait.turn()) || placement.tightFit(wait).isPresent()) {
+                exit(wait);
+                enter(wait, now);
+            }
         }
     }
 
@@ -253,7 +258,11 @@ final class Schedule {
 
     /** Returns whether the replica has a slot for a job, and the job's tenant is below its limits. */
     private boolean mayStart(Wait wait, long now) {
-        return wait.holdsSlot() || (slots.mayTake(wait.topic()) && tenants.mayStart(wait.tenant(), millis(now)));
+        return wait.holdsSlot() || (hasSlot(wait) && tenants.mayStart(wait.tenant(), millis(now)));
+    }
+
+    private boolean hasSlot(Wait wait) {
+        return wait.holdsSlot() || slots.mayTake(wait.topic());
     }
 
     /**
@@ -307,7 +316,7 @@ final class Schedule {
     /** Returns what a waiting job needs of a running one; empty if no running job can help. */
     Optional<Preemption.Need> need(Wait wait, long now) {
         Placement.Reach reach = line.reach(wait);
-        boolean lacksReplicaSlot = !wait.holdsSlot() && !slots.mayTake(wait.topic());
+        boolean lacksReplicaSlot = !hasSlot(wait);
         boolean hasRoom = placement.hasRoom(reach);
         boolean isLimited = !wait.holdsSlot() && !tenants.mayStart(wait.tenant(), millis(now));
         if (isLimited || reach.isNowhere() || reach.needsFetch() || (hasRoom && !lacksReplicaSlot)) {
@@ -329,18 +338,7 @@ final class Schedule {
      * @param wait a wait that avoids the node of the first request; it is not in the line
      */
     Optional<Placement.Choice.Go> spare(Wait wait, long now) {
-        Placement.Reach reach =
-                placement.reach(wait.key(), wait.closed(now), wait.notBefore().keySet());
-        if (!(reach.route() instanceof Router.Route.To(List<List<Router.Candidate>> pools))) {
-            return Optional.empty();
-        }
-        Router.Route spare = new Router.Route.To(pools.stream()
-                .map(pool -> pool.stream().filter(this::isSpare).toList())
-                .toList());
-        return placement.choose(new Placement.Reach(spare, reach.nodes(), reach.failed()), wait, now)
-                        instanceof Placement.Choice.Go go
-                ? Optional.of(go)
-                : Optional.empty();
+        return placement.spare(wait, now, this::isSpare);
     }
 
     private boolean isSpare(Router.Candidate candidate) {

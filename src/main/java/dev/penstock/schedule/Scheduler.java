@@ -186,6 +186,9 @@ public final class Scheduler {
             schedule.left(wait);
             if (waiter.admission instanceof Admission.Granted(Node.Slot slot, String _)
                     && !(result instanceof Admission.Granted)) {
+                if (!wait.holdsSlot()) {
+                    giveBackSlot(waiter.entry);
+                }
                 slot.close();
             }
         }
@@ -224,12 +227,16 @@ public final class Scheduler {
                     new Preemption.Candidate(entry.priority(), entry.topic(), entry.preemptions(), attempt));
             settle();
         });
-        return () -> locked(() -> preemption.ended(entry.turn()));
+        return () -> locked(() -> {
+            preemption.ended(entry.turn());
+            settle();
+        });
     }
 
     void preempted(QueueEntry entry, RunningAttempt attempt) {
         locked(() -> {
             entry.countPreemption();
+            preemption.stopped(entry.turn());
             if (attempt.givesReplicaSlot()) {
                 giveBackSlot(entry);
             }
@@ -263,11 +270,7 @@ public final class Scheduler {
         });
     }
 
-    /**
-     * Answers a question about the tenants of the jobs in this replica.
-     *
-     * @param question gets the tenants, and the time in milliseconds for them
-     */
+    /** Answers a question about the tenants of the jobs in this replica, and the time in milliseconds for them. */
     public <T> T askTenants(BiFunction<Tenants, Long, T> question) {
         return locked(() -> question.apply(schedule.tenants(), Schedule.millis(times.now())));
     }
@@ -292,7 +295,7 @@ public final class Scheduler {
 
     /** Returns how many jobs wait for full nodes while another node is idle. */
     public int blocked() {
-        return fresh(() -> schedule.blocked(times.now()));
+        return fresh(() -> schedule.blocked());
     }
 
     /** Answers with the present state of the nodes. */

@@ -7,9 +7,12 @@ import dev.penstock.job.JobEvent;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
 import dev.penstock.node.RequestsInFlight;
+import dev.penstock.route.balance.Length;
+import dev.penstock.settings.Rule;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -20,6 +23,10 @@ class DeadlineForecastTest {
 
     private ExecutionRig.JobForm form() {
         return rig.job().with("prompt", "x".repeat(3_994));
+    }
+
+    private static DeadlineForecast forecast(PromptJob job) {
+        return new DeadlineForecast(job, Length.answer(job, Rule.NONE, Map.of()));
     }
 
     private static DeadlineForecast.Candidate node(boolean up, double prefill, double decode, double mean) {
@@ -56,7 +63,7 @@ class DeadlineForecastTest {
             """)
     void a_job_is_late_only_if_the_fastest_node_could_not_do_it(
             String name, String nodes, long leftMillis, String advice) {
-        DeadlineForecast forecast = new DeadlineForecast(form().model("llama"));
+        DeadlineForecast forecast = forecast(form().model("llama"));
 
         assertThat(words(forecast.advise(nodes(nodes), Duration.ofMillis(leftMillis))))
                 .isEqualTo(advice);
@@ -75,23 +82,21 @@ class DeadlineForecastTest {
         PromptJob few = form().with("max_tokens", 11).model("llama");
         PromptJob many = form().with("max_completion_tokens", 9_999).model("llama");
 
-        assertThat(words(new DeadlineForecast(few).advise(nodes, Duration.ZERO)))
-                .isEqualTo("late 2000");
-        assertThat(words(new DeadlineForecast(many).advise(nodes, Duration.ZERO)))
-                .isEqualTo("late 11000");
+        assertThat(words(forecast(few).advise(nodes, Duration.ZERO))).isEqualTo("late 2000");
+        assertThat(words(forecast(many).advise(nodes, Duration.ZERO))).isEqualTo("late 11000");
     }
 
     @Test
     void embeddings_are_not_predicted() {
         PromptJob job = form().task(Task.EMBEDDINGS).model("llama");
 
-        assertThat(words(new DeadlineForecast(job).advise(nodes("up,1,1,1000"), Duration.ofMillis(10))))
+        assertThat(words(forecast(job).advise(nodes("up,1,1,1000"), Duration.ofMillis(10))))
                 .isEqualTo("wait 5");
     }
 
     @Test
     void the_outcome_says_the_prediction() {
-        DeadlineForecast forecast = new DeadlineForecast(form().model("llama"));
+        DeadlineForecast forecast = forecast(form().model("llama"));
 
         JobEvent event = forecast.tooLate(
                 new DeadlineForecast.Advice.TooLate(Duration.ofMillis(11_000)),

@@ -176,7 +176,7 @@ class GroupsTest {
 
         private static NodesView.Load load(int inFlight) {
             return new NodesView.Load(
-                    "a", Node.State.UP, 0, inFlight, 1, 1 - inFlight, false, List.of(), NodeLoad.UNKNOWN, 1);
+                    "a", Node.State.UP, 0, inFlight, 1, 1 - inFlight, false, List.of(), NodeLoad.UNKNOWN, 1, false);
         }
 
         Played play(int jobs) {

@@ -120,7 +120,8 @@ class LeastLoadTest {
                 isTrial,
                 List.of(new WireProtocol.Model("llama", !mustLoad, null)),
                 work,
-                1);
+                1,
+                false);
     }
 
     /**
@@ -146,7 +147,8 @@ class LeastLoadTest {
                                 load.isTrial(),
                                 load.models(),
                                 NodeLoad.UNKNOWN,
-                                load.weight()))
+                                load.weight(),
+                                load.rests()))
                 .play(jobs, _ -> new LeastLoad())
                 .millisToFirstToken(0.95);
 

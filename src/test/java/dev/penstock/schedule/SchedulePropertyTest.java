@@ -301,7 +301,8 @@ class SchedulePropertyTest {
                     false,
                     List.of(),
                     NodeLoad.UNKNOWN,
-                    1);
+                    1,
+                    false);
         }
 
         private String model() {

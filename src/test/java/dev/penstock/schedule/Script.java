@@ -98,7 +98,7 @@ final class Script {
                             .map(model -> new WireProtocol.Model(model, true, context))
                             .toList();
             return new NodesView.Load(
-                    name, state, since, inFlight, slots, slots - inFlight, false, listed, NodeLoad.UNKNOWN, 1);
+                    name, state, since, inFlight, slots, slots - inFlight, false, listed, NodeLoad.UNKNOWN, 1, false);
         }
 
         private Router.NodeView view() {

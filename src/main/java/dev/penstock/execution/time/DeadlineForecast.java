@@ -9,21 +9,23 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Optional;
-import java.util.stream.Stream;
 
 /**
- * Predicts from measured rates whether a job that has not started can meet its deadline. The prediction is a lower bound:
- * the fastest node that may serve the job takes it at once, and has nothing else to do. So a job that could just meet its
- * deadline is never ended early. Time and rates are arguments.
+ * Predicts from measured rates whether a job that has not started can meet its deadline. It assumes that the fastest node
+ * that may serve the job takes it at once, has nothing else to do, and gives an answer of mean length. Time and rates are
+ * arguments.
  */
 public final class DeadlineForecast {
     /** The shortest wait, so that rounding causes no wait of no length. */
     private static final Duration LEAST_WAIT = Duration.ofMillis(1);
 
     private final PromptJob job;
+    private final long mostTokens;
 
-    public DeadlineForecast(PromptJob job) {
+    /** @param mostTokens the largest number of tokens of the answer; 0 if it is not limited */
+    public DeadlineForecast(PromptJob job, long mostTokens) {
         this.job = job;
+        this.mostTokens = mostTokens;
     }
 
     /**
@@ -83,12 +85,7 @@ public final class DeadlineForecast {
 
     private Duration needed(RequestsInFlight.Speed speed) {
         double firstToken = job.promptSize().tokens(speed.charsPerToken()) / speed.prefill();
-        double tokens = Stream.of("max_completion_tokens", "max_tokens")
-                .map(job.body()::get)
-                .filter(Number.class::isInstance)
-                .mapToDouble(limit -> ((Number) limit).doubleValue())
-                .filter(limit -> limit > 0)
-                .reduce(speed.meanAnswerTokens(), Math::min);
+        double tokens = mostTokens == 0 ? speed.meanAnswerTokens() : Math.min(mostTokens, speed.meanAnswerTokens());
         // the first token comes with the end of the prompt
         double rest = Math.max(0, tokens - 1) / speed.decode();
         return Duration.ofMillis((long) ((firstToken + rest) * 1_000));

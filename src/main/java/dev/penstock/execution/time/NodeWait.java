@@ -19,15 +19,24 @@ import org.jspecify.annotations.Nullable;
 public final class NodeWait {
     private final QueueEntry entry;
     private final Clock clock;
-    /** Predicts whether the job meets its deadline; null if the job has none, or ends only when its deadline is over. */
     private final @Nullable DeadlineForecast forecast;
 
     private @Nullable JobEvent tooLate;
 
-    public NodeWait(PromptJob job, QueueEntry entry, boolean refuseEarly, Clock clock) {
+    /**
+     * @param refusesEarly whether the job ends as soon as it cannot meet its deadline
+     * @param mostTokens the largest number of tokens of the answer; 0 if it is not limited
+     */
+    public static NodeWait of(QueueEntry entry, Clock clock, PromptJob job, boolean refusesEarly, long mostTokens) {
+        boolean predicts = refusesEarly && job.deadline() != null;
+        return new NodeWait(entry, clock, predicts ? new DeadlineForecast(job, mostTokens) : null);
+    }
+
+    /** @param forecast predicts whether the job meets its deadline; null if it waits until its deadline is over */
+    private NodeWait(QueueEntry entry, Clock clock, @Nullable DeadlineForecast forecast) {
         this.entry = entry;
         this.clock = clock;
-        forecast = job.deadline() != null && refuseEarly ? new DeadlineForecast(job) : null;
+        this.forecast = forecast;
     }
 
     /** Returns the outcome of a job that cannot meet its deadline any more; null if nothing predicts that. */

@@ -74,7 +74,8 @@ public final class AdaptiveLimit {
 
     private void decide(double millis, long nowMillis) {
         boolean isLate = millis > Math.max(LATE * baselineMillis, baselineMillis + LATE_MILLIS);
-        baselineMillis = Double.isNaN(baselineMillis) || millis < baselineMillis
+        boolean isNotOurs = isLate && limit == least;
+        baselineMillis = Double.isNaN(baselineMillis) || millis < baselineMillis || isNotOurs
                 ? millis
                 : Math.min(millis, baselineMillis * BASELINE_RISE);
         int before = limit;

@@ -19,6 +19,9 @@ public record Length(PromptSize prompt, long answer, boolean isOneText) {
     /** A text may have fewer tokens than estimated, by up to this factor. */
     private static final double UNCERTAINTY = 2;
 
+    /** More tokens than any context has. */
+    private static final double MOST_TOKENS = Integer.MAX_VALUE;
+
     private static final List<String> LIMITS = List.of("max_completion_tokens", "max_tokens");
 
     /** @param defaults the values of the service for fields that neither the job nor its rule sets */
@@ -35,8 +38,8 @@ public record Length(PromptSize prompt, long answer, boolean isOneText) {
     public static long answer(PromptJob job, Rule rule, Map<String, Object> defaults) {
         for (Map<String, Object> from : List.of(job.body(), rule.set().parameters(), defaults)) {
             for (String limit : LIMITS) {
-                if (from.get(limit) instanceof Number number && number.longValue() > 0) {
-                    return number.longValue();
+                if (from.get(limit) instanceof Number number && number.doubleValue() >= 1) {
+                    return (long) Math.min(number.doubleValue(), MOST_TOKENS);
                 }
             }
         }

@@ -23,6 +23,11 @@ public final class Preemption {
     /** The waiting jobs that may stop a running one and have not done so. */
     private final Map<Long, Supplier<Optional<Need>>> waiting = new LinkedHashMap<>();
 
+    /** The waiting jobs for which an attempt was asked to stop, by the turn of that attempt's run. */
+    private final Map<Long, Asking> asking = new HashMap<>();
+
+    private record Asking(long turn, Supplier<Optional<Need>> need) {}
+
     /**
      * A running attempt that may stop.
      *
@@ -45,8 +50,18 @@ public final class Preemption {
         running.put(turn, candidate);
     }
 
+    /** Notes that an attempt has stopped because it was asked to. */
+    public void stopped(long turn) {
+        asking.remove(turn);
+    }
+
+    /** Notes the end of an attempt. If it was asked to stop and ended otherwise, the waiting job may stop another one. */
     public void ended(long turn) {
         running.remove(turn);
+        Asking again = asking.remove(turn);
+        if (again != null) {
+            waiting.put(again.turn(), again.need());
+        }
     }
 
     /**
@@ -60,17 +75,29 @@ public final class Preemption {
 
     public void waitsNoMore(long turn) {
         waiting.remove(turn);
+        asking.values().removeIf(each -> each.turn() == turn);
     }
 
     /** Asks a running attempt to stop for each waiting job, once in a wait. */
     public void askForWaiting() {
-        waiting.values().removeIf(need -> need.get().filter(this::asks).isPresent());
+        waiting.entrySet().removeIf(each -> {
+            Asking job = new Asking(each.getKey(), each.getValue());
+            return job.need().get().filter(need -> asks(job, need)).isPresent();
+        });
     }
 
-    private boolean asks(Need need) {
-        Optional<RunningAttempt> victim = victim(need, running.values());
-        victim.ifPresent(attempt -> attempt.ask(need.lacksReplicaSlot()));
-        return victim.isPresent();
+    private boolean asks(Asking job, Need need) {
+        RunningAttempt victim = victim(need, running.values()).orElse(null);
+        if (victim == null) {
+            return false;
+        }
+        running.forEach((turn, candidate) -> {
+            if (candidate.attempt() == victim) {
+                asking.put(turn, job);
+            }
+        });
+        victim.ask(need.lacksReplicaSlot());
+        return true;
     }
 
     /** Returns the attempt of lower priority that stops for a job: the one whose answer needs the most tokens. */

@@ -14,6 +14,9 @@ import java.util.stream.Collectors;
  * @param nanos a clock in nanoseconds that starts at 0
  */
 public record Times(Clock clock, LongSupplier nanos) {
+    /** The longest time from now, because nanoseconds in a long reach 292 years. */
+    private static final Duration FAR = Duration.ofDays(36_500);
+
     /** Returns a clock that starts now. */
     public static Times sinceNow(Clock clock) {
         long origin = System.nanoTime();
@@ -24,9 +27,11 @@ public record Times(Clock clock, LongSupplier nanos) {
         return nanos.getAsLong();
     }
 
-    /** Returns a time of the wall clock as a time of the scheduler's clock. */
+    /** Returns a time of the wall clock as a time of the scheduler's clock. A time over 100 years away counts as 100 years. */
     public long of(Instant instant) {
-        return now() + Duration.between(clock.instant(), instant).toNanos();
+        Duration away = Duration.between(clock.instant(), instant);
+        Duration near = away.compareTo(FAR) > 0 ? FAR : away.compareTo(FAR.negated()) < 0 ? FAR.negated() : away;
+        return now() + near.toNanos();
     }
 
     public Map<String, Long> of(Map<String, Instant> instants) {

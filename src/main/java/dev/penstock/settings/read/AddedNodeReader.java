@@ -38,6 +38,9 @@ public final class AddedNodeReader {
     private final Set<String> mistakes = new LinkedHashSet<>();
     private final List<String> lacking = new ArrayList<>();
     private final Map<String, String> keys = new HashMap<>();
+    private static final Set<String> FLAGS = Set.of("adaptive");
+    private static final Set<String> MAY_BE_EMPTY = Set.of("headers", "parameters", "extra-body", "timeouts");
+
     private boolean startsProcess;
     private @Nullable String reference;
 
@@ -143,7 +146,11 @@ public final class AddedNodeReader {
     }
 
     private void flatten(String key, JsonNode value) {
-        if (value.isObject()) {
+        if (value.isContainerNode() && value.isEmpty() && !MAY_BE_EMPTY.contains(key)) {
+            mistake(key, "expected a value");
+        } else if (FLAGS.contains(key) && !value.isBoolean() && !value.isNull()) {
+            mistake(key, "expected true or false");
+        } else if (value.isObject()) {
             value.properties().forEach(field -> flatten(key + "." + quoted(field.getKey()), field.getValue()));
         } else if (value.isArray()) {
             for (int i = 0; i < value.size(); i++) {

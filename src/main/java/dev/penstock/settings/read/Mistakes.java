@@ -12,6 +12,10 @@ final class Mistakes {
     static final String MODEL_NAME_RULE =
             "a model's name has 1 to %d characters on one line".formatted(ModelName.LONGEST);
 
+    private static final Duration LONGEST = Duration.ofDays(365);
+
+    static final String TOO_LONG = "must be at most %d days".formatted(LONGEST.toDays());
+
     private final List<String> lines = new ArrayList<>();
 
     Optional<Backend> backend(String key, String value) {
@@ -28,9 +32,16 @@ final class Mistakes {
         }
     }
 
+    /** Returns whether a duration is too long to count with. */
+    static boolean isTooLong(Duration value) {
+        return value.compareTo(LONGEST) > 0;
+    }
+
     void positive(String key, Duration value) {
         if (!value.isPositive()) {
             mistake(key, "must be a positive duration");
+        } else if (isTooLong(value)) {
+            mistake(key, TOO_LONG);
         }
     }
 

@@ -66,7 +66,7 @@ final class NodesReader {
             node.maxInFlight().ifPresent(limit -> mistakes.atLeast(key + ".max-in-flight", limit, 1));
             node.requestsPerMinute().ifPresent(limit -> mistakes.atLeast(key + ".requests-per-minute", limit, 1));
             node.tokensPerMinute().ifPresent(limit -> mistakes.atLeast(key + ".tokens-per-minute", limit, 1));
-            leastInFlight(key, node);
+            leastInFlight(key, node, backend);
             node.embeddingBatch().ifPresent(batch -> mistakes.atLeast(key + ".embedding-batch", batch, 1));
             node.timeouts().connect().ifPresent(time -> mistakes.positive(key + ".timeouts.connect", time));
             node.timeouts().firstToken().ifPresent(time -> mistakes.positive(key + ".timeouts.first-token", time));
@@ -114,13 +114,16 @@ final class NodesReader {
         return nodes;
     }
 
-    private void leastInFlight(String key, NodeConfig node) {
+    private void leastInFlight(String key, NodeConfig node, Optional<Backend> backend) {
         node.minInFlight().ifPresent(least -> {
             mistakes.atLeast(key + ".min-in-flight", least, 1);
             if (!node.adaptive()) {
                 mistakes.mistake(key + ".min-in-flight", "has no effect without adaptive: true");
             }
+            // a llama-server tells how many slots it has
             node.maxInFlight()
+                    .or(() -> backend.filter(known -> known != Backend.LLAMA_SERVER)
+                            .map(Backend::defaultMaxInFlight))
                     .filter(most -> most < least)
                     .ifPresent(
                             most -> mistakes.mistake(key + ".min-in-flight", "must be at most max-in-flight, " + most));

@@ -171,6 +171,10 @@ final class RuleFields {
         }
         try {
             Duration duration = DurationConverter.parseDuration(text.get());
+            if (Mistakes.isTooLong(duration)) {
+                mistakes.mistake(key(name), "'%s': %s".formatted(text.get(), Mistakes.TOO_LONG));
+                return Optional.empty();
+            }
             if (duration.isPositive()) {
                 return Optional.of(duration);
             }

@@ -3,6 +3,7 @@ package dev.penstock.settings.read;
 import dev.penstock.settings.source.PenstockConfig;
 import dev.penstock.settings.source.TenantConfig;
 import dev.penstock.tenant.TenantLimits;
+import dev.penstock.wire.ModelName;
 import dev.penstock.wire.document.JobDocument;
 import java.util.HashMap;
 import java.util.List;
@@ -14,7 +15,7 @@ import java.util.stream.Collectors;
 
 /** Reads the weights and limits of the tenants. */
 final class TenantsReader {
-    private static final int LONGEST_NAME = 128;
+    private static final int LONGEST_NAME = ModelName.LONGEST;
 
     private final Mistakes mistakes;
 

@@ -23,8 +23,8 @@ public final class KnownKeys {
             "PENSTOCK_(?:(?:ADMISSION|PRICES|TENANTS_.+_BUDGET)(?:_.*)?|AUTH_(?!MODE$).*|REPLIES_ALLOWED_TOPICS(?:_.*)?|TIMEOUTS_QUEUE)");
 
     /** The keys that a later version is planned to read. A file must not contain them, because users would rely on them. */
-    private static final Pattern NOT_AVAILABLE =
-            Pattern.compile("penstock\\.(?:tenants\\.(?:\"[^\"]*\"|[^.\"]+)\\.budget|prices)\\b.*");
+    private static final Pattern NOT_AVAILABLE = Pattern.compile(
+            "penstock\\.(?:tenants\\.(?:\"[^\"]*\"|[^.\"]+)\\.budget|nodes\\.(?:\"[^\"]*\"|[^.\"]+)\\.priority-headers|prices)\\b.*");
 
     /** Names that users may give to the routing rules by mistake. */
     private static final Pattern LIKE_ROUTES = Pattern.compile("penstock\\.(?:route|rules?|routing)\\b.*");

@@ -9,6 +9,7 @@ import dev.penstock.route.match.TestJobs;
 import dev.penstock.settings.Placing;
 import dev.penstock.settings.Rule;
 import dev.penstock.settings.read.YamlSettings;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 
@@ -112,5 +113,16 @@ class DemandTest {
                         .isOneText())
                 .as("each input has a context of its own")
                 .isFalse();
+    }
+
+    @Test
+    void an_answer_of_any_length_is_counted() {
+        for (String most : List.of("9223372036854775807", "9223372036854775808", "18446744073709551617")) {
+            Demand demand = Demand.of(
+                    TestJobs.of("{'prompt':'Hi','max_tokens':%s}".formatted(most)), rule("to: cpu"), Map.of());
+
+            assertThat(demand.surelyFits(8_192)).as(most).isFalse();
+            assertThat(demand.length().fits(8_192L, 4)).as(most).isFalse();
+        }
     }
 }

@@ -124,6 +124,20 @@ class AddedNodeTest {
     }
 
     @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            "adaptive": "maybe"        | adaptive: expected true or false
+            "adaptive": 7              | adaptive: expected true or false
+            "adaptive": []             | adaptive: expected a value
+            "requests-per-minute": []  | requests-per-minute: expected a value
+            "tokens-per-minute": {}    | tokens-per-minute: expected a value
+            "weight": {}               | weight: expected a value
+            """)
+    void a_value_of_another_shape_is_a_mistake(String field, String mistake) {
+        assertThat(mistakes("{\"backend\": \"vllm\", \"url\": \"http://a\", %s}".formatted(field)))
+                .containsExactly("penstock.nodes.cpu.b." + mistake);
+    }
+
+    @ParameterizedTest
     @CsvSource({".", "..", "'a b'", "''", "a/b"})
     void a_name_is_a_segment_of_a_path(String name) {
         JsonNode json = Objects.requireNonNull(Json.parseLenient("{\"backend\": \"vllm\", \"url\": \"http://a\"}"));

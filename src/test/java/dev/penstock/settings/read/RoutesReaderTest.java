@@ -211,6 +211,16 @@ class RoutesReaderTest {
     }
 
     @Test
+    void a_duration_has_an_upper_bound() {
+        assertThat(mistakes(
+                        "- {to: gpu, group-max-wait: 200000d, hedge: {after: 366d}, timeouts: {idle: 200000d}}", ""))
+                .containsExactlyInAnyOrder(
+                        "penstock.routes[0].group-max-wait: '200000d': must be at most 365 days",
+                        "penstock.routes[0].hedge.after: '366d': must be at most 365 days",
+                        "penstock.routes[0].timeouts.idle: '200000d': must be at most 365 days");
+    }
+
+    @Test
     void a_hedge_after_p95_has_no_duration() {
         assertThat(rules("- {to: gpu, hedge: {after: p95}}")
                         .getFirst()

@@ -64,12 +64,14 @@ class TenantsReaderTest {
                 "penstock.tenants.acme.wieght", "2",
                 "penstock.tenants.acme.budget.tokens", "1000",
                 "penstock.tenants.\"of.dots\".budget.per", "day",
+                "penstock.nodes.gpu-a.priority-headers.high", "x",
                 "penstock.prices.tiny.input", "0.2");
         assertThatThrownBy(() -> TestSettings.ofFile(keys))
                 .hasMessageContainingAll(
                         "penstock.tenants.acme.wieght: there is no such key. Did you mean penstock.tenants.….weight?",
                         "penstock.tenants.acme.budget.tokens: is not available in this version",
                         "penstock.tenants.\"of.dots\".budget.per: is not available in this version",
+                        "penstock.nodes.gpu-a.priority-headers.high: is not available in this version",
                         "penstock.prices.tiny.input: is not available in this version");
     }
 
