@@ -2,6 +2,7 @@ package dev.penstock.node;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.penstock.job.Usage;
 import dev.penstock.schedule.PausedTime;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.read.TestSettings;
@@ -40,6 +41,28 @@ class RequestsInFlightTest {
         time.pass(Duration.ofMillis(1));
         assertThat(changes).hasValue(1);
         assertThat(node.hasRoom()).isTrue();
+    }
+
+    @Test
+    void listeners_hear_of_a_minute_that_an_answer_has_filled() {
+        Settings tokens = TestSettings.ofFile(Map.of(
+                "penstock.nodes.gpu-a.backend", "vllm",
+                "penstock.nodes.gpu-a.url", "http://127.0.0.1:1",
+                "penstock.nodes.gpu-a.tokens-per-minute", "1000"));
+        FakeNodes limited = new FakeNodes(tokens, time.clock(), time::later);
+        Node only = limited.find("gpu-a").orElseThrow();
+        limited.server("gpu-a").up("llama");
+        try (Node.Slot slot = Objects.requireNonNull(only.tryAcquire(400))) {
+            slot.sent();
+            assertThat(only.hasRoom()).isTrue();
+            slot.answered(new Usage(100, 1_500), 1);
+        }
+        assertThat(only.hasRoom()).isFalse();
+        limited.onChange(_ -> changes.incrementAndGet());
+
+        time.pass(WINDOW);
+        assertThat(changes.get()).isPositive();
+        assertThat(only.hasRoom()).isTrue();
     }
 
     @Test

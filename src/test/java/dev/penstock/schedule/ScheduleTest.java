@@ -209,6 +209,15 @@ class ScheduleTest {
     }
 
     @Test
+    void a_waiting_job_leaves_out_a_node_that_turns_out_to_be_too_small() {
+        assertThat(Script.play(
+                        "",
+                        "node a 1 A; node b 1 A; context a 9000; join 8 A useless=b; join 9 A useless=a; join 1 A tokens=2000; "
+                                + "context b 1000; done 9; done 8"))
+                .isEqualTo("8@a 9@b 1@a");
+    }
+
+    @Test
     void a_job_that_drops_turns_is_not_left_waiting_for_a_larger_node_of_another_pool() {
         assertThat(Script.play(
                         "",

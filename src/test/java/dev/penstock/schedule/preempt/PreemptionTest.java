@@ -136,4 +136,38 @@ class PreemptionTest {
         attempt.wrote(OptionalLong.empty(), null, 12, 12);
         assertThat(attempt.left()).as("no mean").isEqualTo(500);
     }
+
+    @Test
+    void if_the_attempt_ends_otherwise_the_waiting_job_stops_another_one() {
+        Preemption preemption = new Preemption();
+        RunningAttempt first = attempt("a", 30);
+        RunningAttempt second = attempt("b", 10);
+        preemption.began(1, running(Priority.LOW, 0, first));
+        preemption.began(2, running(Priority.LOW, 0, second));
+        preemption.waits(3, () -> Optional.of(ANY));
+        preemption.askForWaiting();
+        assertThat(first.isAsked()).isTrue();
+        preemption.askForWaiting();
+        assertThat(second.isAsked()).as("one in a wait").isFalse();
+
+        preemption.ended(1);
+        preemption.askForWaiting();
+
+        assertThat(second.isAsked()).isTrue();
+    }
+
+    @Test
+    void an_attempt_that_stopped_is_enough() {
+        Preemption preemption = new Preemption();
+        RunningAttempt second = attempt("b", 10);
+        preemption.began(1, running(Priority.LOW, 0, attempt("a", 30)));
+        preemption.began(2, running(Priority.LOW, 0, second));
+        preemption.waits(3, () -> Optional.of(ANY));
+        preemption.askForWaiting();
+        preemption.stopped(1);
+        preemption.ended(1);
+        preemption.askForWaiting();
+
+        assertThat(second.isAsked()).isFalse();
+    }
 }
