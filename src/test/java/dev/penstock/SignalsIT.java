@@ -91,7 +91,7 @@ class SignalsIT {
             assertThat(idle.requests()).hasSize(10);
             JsonNode route = candidates(penstock);
             assertThat(route.path(0).path("node").asText()).isEqualTo("b-idle");
-            assertThat(route.path(1).path("why").asText()).contains("other clients'");
+            assertThat(route.path(1).path("why").asText()).contains("of other clients");
 
             metrics.set("");
             Conditions.await(
@@ -101,7 +101,7 @@ class SignalsIT {
                     "the figures are not stale");
             assertThat(node(penstock, "a-busy").path("state").asText()).isEqualTo("up");
             Conditions.await(
-                    () -> !candidates(penstock).toString().contains("other clients'"),
+                    () -> !candidates(penstock).toString().contains("of other clients"),
                     A_SECOND,
                     "placement does not forget the figures");
             assertThat(candidates(penstock)).hasSize(2);
