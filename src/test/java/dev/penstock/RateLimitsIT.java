@@ -66,8 +66,8 @@ class RateLimitsIT {
                     "three replicas, %d requests per minute: at most %d in any minute; %d jobs took %s%n",
                     limit, most, begun.size(), all);
             assertThat(begun).hasSize(2 * limit);
-            assertThat(most).isEqualTo(limit);
-            assertThat(all).isLessThan(Duration.ofSeconds(150));
+            assertThat(most).isBetween(limit - limit / 10, limit);
+            assertThat(all).isLessThan(Duration.ofMinutes(4));
         }
     }
 
