@@ -233,6 +233,11 @@ public class Dispatcher {
         return context.scheduler().blocked();
     }
 
+    /** Returns whether a job waits for a node that must load the job's model in place of another one. */
+    public boolean swapsWait() {
+        return context.scheduler().swapsWait();
+    }
+
     /** Returns how many of a topic's own slots its jobs do not hold. */
     public int slotsLeft(String topic) {
         return context.scheduler().slotsLeft(topic);

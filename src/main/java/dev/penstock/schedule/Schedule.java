@@ -136,10 +136,7 @@ final class Schedule {
         return slots.left(topic);
     }
 
-    /**
-     * Returns how many jobs wait for full nodes, or for a tenant at a limit, while another node is idle. Later records may
-     * be jobs that can run there.
-     */
+    /** Returns how many jobs wait for full nodes, or for a tenant at a limit, while a node is idle that others may use. */
     int blocked() {
         return slots.free() > 0 && placement.nodes().hasRoom()
                 ? line.lanes().stream()
@@ -334,8 +331,6 @@ final class Schedule {
     /**
      * Returns the node that can take a second request of a running job at once. No job waits for this node, the node has
      * the model in memory, and its breaker is closed.
-     *
-     * @param wait a wait that avoids the node of the first request; it is not in the line
      */
     Optional<Placement.Choice.Go> spare(Wait wait, long now) {
         return placement.spare(wait, now, this::isSpare);
@@ -349,6 +344,14 @@ final class Schedule {
                         .isPresent()
                 && !groups.wouldSwap(candidate.node(), candidate.model())
                 && waitsFor(candidate.node()) == 0;
+    }
+
+    /** Returns whether a job waits for a node that must load the job's model in place of another one. */
+    boolean swapsWait() {
+        return line.lanes().stream()
+                .anyMatch(lane -> Routes.candidates(lane.reach().route()).stream()
+                        .flatMap(List::stream)
+                        .anyMatch(candidate -> groups.wouldSwap(candidate.node(), candidate.model())));
     }
 
     private @Nullable Decision fetch(long now) {

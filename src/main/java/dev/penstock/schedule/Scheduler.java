@@ -97,12 +97,7 @@ public final class Scheduler {
         }
     }
 
-    /**
-     * Sets the test for scarce memory.
-     *
-     * @param nothingMore tests whether the jobs in flight leave no memory for further jobs; if so, even a few large
-     *     waiting jobs may be too many
-     */
+    /** Sets the test whether the jobs in flight leave no memory. Then even a few large waiting jobs may be too many. */
     public void crowdedWhile(BooleanSupplier nothingMore) {
         locked(() -> crowded = nothingMore);
     }
@@ -296,6 +291,11 @@ public final class Scheduler {
     /** Returns how many jobs wait for full nodes while another node is idle. */
     public int blocked() {
         return fresh(() -> schedule.blocked());
+    }
+
+    /** Returns whether a job waits for a node that must load the job's model in place of another one. */
+    public boolean swapsWait() {
+        return fresh(schedule::swapsWait);
     }
 
     /** Answers with the present state of the nodes. */

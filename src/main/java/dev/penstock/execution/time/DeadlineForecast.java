@@ -85,7 +85,8 @@ public final class DeadlineForecast {
 
     private Duration needed(RequestsInFlight.Speed speed) {
         double firstToken = job.promptSize().tokens(speed.charsPerToken()) / speed.prefill();
-        double tokens = mostTokens == 0 ? speed.meanAnswerTokens() : Math.min((double) mostTokens, speed.meanAnswerTokens());
+        double tokens =
+                mostTokens == 0 ? speed.meanAnswerTokens() : Math.min((double) mostTokens, speed.meanAnswerTokens());
         // the first token comes with the end of the prompt
         double rest = Math.max(0, tokens - 1) / speed.decode();
         return Duration.ofMillis((long) ((firstToken + rest) * 1_000));

@@ -10,6 +10,7 @@ import dev.penstock.wire.record.IntakeMode;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -23,6 +24,7 @@ class ClientIntakeTest {
     private final AtomicInteger capacity = new AtomicInteger(1_000);
     private final Settings settings = TestSettings.ofFile(Map.of("penstock.intake.slots", "64"));
     private final AtomicInteger blocked = new AtomicInteger();
+    private final AtomicBoolean swaps = new AtomicBoolean();
     private final ClientIntake intake = intake();
 
     @SuppressWarnings("NullAway") // nothing is deferred or dead-lettered here
@@ -42,6 +44,7 @@ class ClientIntakeTest {
                                 new LeaderEpochs(new PlayedAdmin()::client, List.of()))),
                 capacity::get,
                 blocked::get,
+                swaps::get,
                 Map.of(),
                 new SimpleMeterRegistry());
     }
@@ -76,6 +79,14 @@ class ClientIntakeTest {
         blocked.set(Integer.MAX_VALUE);
         intake.setRooms();
         assertThat(client.room).isEqualTo(64 + 8 + 1_000);
+    }
+
+    @Test
+    void more_wait_here_while_a_node_changes_its_model() {
+        capacity.set(1);
+        swaps.set(true);
+        intake.setRooms();
+        assertThat(client.room).isEqualTo(1 + 64);
     }
 
     @Test
