@@ -137,32 +137,6 @@ public sealed interface JobEvent {
             segments = List.copyOf(segments);
         }
 
-        /** Creates the figures of an attempt with the whole chat. */
-        public Execution(
-                String node,
-                String backend,
-                String model,
-                long queuedMillis,
-                @Nullable Long firstTokenMillis,
-                long totalMillis,
-                int attempts,
-                List<String> ignoredParameters,
-                List<PublishedText.Segment> segments,
-                @Nullable Usage usageAllAttempts) {
-            this(
-                    node,
-                    backend,
-                    model,
-                    queuedMillis,
-                    firstTokenMillis,
-                    totalMillis,
-                    attempts,
-                    ignoredParameters,
-                    segments,
-                    usageAllAttempts,
-                    0);
-        }
-
         Execution withoutSegments() {
             return new Execution(
                     node,

@@ -18,8 +18,7 @@ import org.jspecify.annotations.Nullable;
 /**
  * Orders the waiting jobs by priority, then by the attained service of their tenants, then by deadline, then by turn. While
  * jobs with low priority wait, they get a share of the starts. Jobs of one tenant that may use the same nodes and the same
- * slots form a lane. So the cost of finding the first job depends on the
- * number of lanes, and not on the number of jobs.
+ * slots form a lane. So the cost of finding the first job depends on the number of lanes, and not on the number of jobs.
  */
 final class WaitingLine {
     private final Map<Priority, Map<Id, Lane>> lanes = new EnumMap<>(Priority.class);
@@ -70,12 +69,6 @@ final class WaitingLine {
 
         String tenant() {
             return id.tenant();
-        }
-
-        /** Returns the topic whose slots the jobs need; null if the jobs hold slots already. */
-        @Nullable
-        String topic() {
-            return id.topic();
         }
 
         /** Returns whether the jobs avoid no node. */

@@ -186,20 +186,7 @@ public record NodeSettings(
 
     /** Returns the same node at another address, with its own key. */
     public NodeSettings listeningAt(URI address, String key) {
-        return new NodeSettings(
-                name,
-                backend,
-                address,
-                pool,
-                maxInFlight,
-                model,
-                key,
-                headers,
-                requests,
-                fetchesMissing,
-                program,
-                weight,
-                limits);
+        return with(address, key, requests, limits);
     }
 
     /** Returns a server from the environment or from a probe of localhost, of which only the address is known. */
@@ -224,54 +211,32 @@ public record NodeSettings(
 
     /** Returns the same node with this key; null for no key. */
     public NodeSettings with(@Nullable String key) {
+        return with(url, key, requests, limits);
+    }
+
+    public NodeSettings with(Requests other) {
+        return with(url, apiKey, other, limits);
+    }
+
+    public NodeSettings with(Limits other) {
+        return with(url, apiKey, requests, other);
+    }
+
+    private NodeSettings with(URI address, @Nullable String key, Requests itsRequests, Limits itsLimits) {
         return new NodeSettings(
                 name,
                 backend,
-                url,
+                address,
                 pool,
                 maxInFlight,
                 model,
                 key,
                 headers,
-                requests,
+                itsRequests,
                 fetchesMissing,
                 program,
                 weight,
-                limits);
-    }
-
-    public NodeSettings with(Requests other) {
-        return new NodeSettings(
-                name,
-                backend,
-                url,
-                pool,
-                maxInFlight,
-                model,
-                apiKey,
-                headers,
-                other,
-                fetchesMissing,
-                program,
-                weight,
-                limits);
-    }
-
-    public NodeSettings with(Limits other) {
-        return new NodeSettings(
-                name,
-                backend,
-                url,
-                pool,
-                maxInFlight,
-                model,
-                apiKey,
-                headers,
-                requests,
-                fetchesMissing,
-                program,
-                weight,
-                other);
+                itsLimits);
     }
 
     /** Returns the name that users see; it never contains the key. */

@@ -25,7 +25,7 @@ public final class Tenants {
 
     private final Map<String, TenantLimits> configured;
     private final Set<String> limited = new HashSet<>();
-    private final AttainedService service = new AttainedService();
+    private final FairShare service = new FairShare();
     private final Map<String, Account> accounts = new HashMap<>();
     /** The jobs that hold a slot of the replica, by turn. */
     private final Map<Long, Charge> charges = new HashMap<>();

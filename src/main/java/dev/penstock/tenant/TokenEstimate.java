@@ -1,11 +1,12 @@
 package dev.penstock.tenant;
 
+import dev.penstock.job.PromptSize;
+
 /** Estimates the tokens of a job before it runs, from the answers so far. Not thread-safe. */
 public final class TokenEstimate {
     /** The tokens of an answer before the first one is known. */
     static final double USUAL_ANSWER = 200;
 
-    private static final double CHARS_PER_TOKEN = 4;
     /** The share of the earlier answers in the estimate. So half of it comes from the last 7 answers. */
     private static final double KEPT = 0.9;
 
@@ -30,6 +31,6 @@ public final class TokenEstimate {
 
     /** Returns the tokens of a prompt with so many characters. */
     public static long prompt(long chars) {
-        return Math.round(chars / CHARS_PER_TOKEN);
+        return Math.round(chars / PromptSize.USUAL_CHARS_PER_TOKEN);
     }
 }

@@ -40,7 +40,7 @@ public class EventBenchmark {
     private final JobEvent completed = new JobEvent.Completed(
             answer(),
             false,
-            new JobEvent.Execution("gpu-a", "vllm", "llama", 1, 2L, 3, 1, List.of(), List.of(), null),
+            new JobEvent.Execution("gpu-a", "vllm", "llama", 1, 2L, 3, 1, List.of(), List.of(), null, 0),
             Map.of());
 
     private static List<TokenEvent> deltas() {

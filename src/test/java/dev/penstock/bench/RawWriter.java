@@ -104,7 +104,7 @@ sealed interface RawWriter {
             return new JobEvent.Completed(
                     answer,
                     false,
-                    new JobEvent.Execution(NODE, BACKEND, MODEL, 0, millis, millis, 1, List.of(), List.of(), null),
+                    new JobEvent.Execution(NODE, BACKEND, MODEL, 0, millis, millis, 1, List.of(), List.of(), null, 0),
                     Map.of());
         }
 

@@ -361,7 +361,7 @@ class OutcomeWriterTest {
     }
 
     private static Outcome completed(Answer answer) {
-        var execution = new JobEvent.Execution("n", "vllm", "m", 1, 2L, 3, 1, List.of(), List.of(), null);
+        var execution = new JobEvent.Execution("n", "vllm", "m", 1, 2L, 3, 1, List.of(), List.of(), null, 0);
         return new Outcome(new JobEvent.Completed(answer, false, execution, Map.of()), started(), answer, null);
     }
 

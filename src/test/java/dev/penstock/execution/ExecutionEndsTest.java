@@ -58,7 +58,7 @@ class ExecutionEndsTest {
         assertThat(run.failure().message()).isEqualTo("the job ran longer than its timeout, PT20S");
         assertThat(((JobEvent.Failed) run.outcome().event()).execution())
                 .isEqualTo(new JobEvent.Execution(
-                        "gpu-a", "vllm", "llama", 0, null, 20_000, 1, List.of(), List.of(), null));
+                        "gpu-a", "vllm", "llama", 0, null, 20_000, 1, List.of(), List.of(), null, 0));
         assertThat(run.sink.names()).containsExactly("started 1", "failed 1");
         assertThat(call.isOpen()).isFalse();
         assertThat(rig.count("penstock.attempts", "node", "gpu-a", "outcome", "timeout"))

@@ -61,8 +61,8 @@ class ExecutionTest {
                 .containsExactly(Map.entry(TokenEvent.Field.CONTENT, "Hello you"));
         assertThat(completed.answer().head()).isEqualTo(new Answer.Head("chatcmpl-job-1", 0, "llama", Task.CHAT));
         assertThat(completed.execution())
-                .isEqualTo(
-                        new JobEvent.Execution("gpu-a", "vllm", "llama", 40, 30L, 90, 1, List.of(), List.of(), null));
+                .isEqualTo(new JobEvent.Execution(
+                        "gpu-a", "vllm", "llama", 40, 30L, 90, 1, List.of(), List.of(), null, 0));
         assertThat(completed.metadata()).isEqualTo(Map.of("team", "a"));
         assertThat(outcome).isEqualTo(new Outcome(completed, started, completed.answer(), rig.node("gpu-a")));
         assertThat(run.execution.firstAttempt()).isEqualTo(1);

@@ -1,6 +1,6 @@
 package dev.penstock.schedule;
 
-import dev.penstock.tenant.AttainedService;
+import dev.penstock.tenant.FairShare;
 import dev.penstock.tenant.RateWindow;
 import dev.penstock.tenant.TenantLimits;
 import dev.penstock.tenant.TokenEstimate;
@@ -13,11 +13,11 @@ import java.util.stream.Collectors;
 
 /**
  * The same rules as {@link dev.penstock.tenant.Tenants} in the simplest form: it keeps everything, and counts for each
- * question. It shares only {@link AttainedService}, which has a test of its own.
+ * question. It shares only {@link FairShare}, which has a test of its own.
  */
 final class NaiveTenants {
     final Map<String, TenantLimits> limits;
-    private final AttainedService service = new AttainedService();
+    private final FairShare service = new FairShare();
     private final Map<Long, Holder> holders = new HashMap<>();
     private final List<Counted> counted = new ArrayList<>();
     private final Map<String, TokenEstimate> answers = new HashMap<>();

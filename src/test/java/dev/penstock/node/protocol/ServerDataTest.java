@@ -191,7 +191,7 @@ class ServerDataTest {
 
     private static JsonNode completed(List<TokenEvent> events) {
         JobEvent.Execution execution =
-                new JobEvent.Execution("n", "vllm", "m", 1, 1L, 1, 1, List.of(), List.of(), null);
+                new JobEvent.Execution("n", "vllm", "m", 1, 1L, 1, 1, List.of(), List.of(), null, 0);
         return json(EventMark.Kind.COMPLETED, new JobEvent.Completed(answer(events), false, execution, Map.of()));
     }
 

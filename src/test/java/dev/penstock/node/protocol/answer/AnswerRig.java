@@ -51,7 +51,7 @@ final class AnswerRig {
         JsonNode message = document(new JobEvent.Completed(
                         builder.build(head),
                         false,
-                        new JobEvent.Execution("n", "vllm", "m", 1, 2L, 3, 1, List.of(), List.of(), null),
+                        new JobEvent.Execution("n", "vllm", "m", 1, 2L, 3, 1, List.of(), List.of(), null, 0),
                         Map.of()))
                 .path("choices")
                 .path(0)

@@ -14,7 +14,7 @@ import java.util.Objects;
  * is not forgotten while the tenant competes: otherwise a tenant with answers as long as the half-life would get more than
  * its share. The difference of a tenant that does not compete is forgotten too.
  */
-public final class AttainedService {
+public final class FairShare {
     /** The time after which half of a difference is forgotten. */
     static final long HALF_LIFE_MILLIS = 60_000;
 

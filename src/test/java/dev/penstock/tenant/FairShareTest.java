@@ -5,10 +5,10 @@ import static org.assertj.core.api.Assertions.within;
 
 import org.junit.jupiter.api.Test;
 
-class AttainedServiceTest {
-    private static final long HALF_LIFE = AttainedService.HALF_LIFE_MILLIS;
+class FairShareTest {
+    private static final long HALF_LIFE = FairShare.HALF_LIFE_MILLIS;
 
-    private final AttainedService service = new AttainedService();
+    private final FairShare service = new FairShare();
 
     @Test
     void the_tenant_with_the_least_goes_first() {
