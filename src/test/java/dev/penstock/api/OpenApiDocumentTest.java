@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.api.admin.NodeModelsResource;
 import dev.penstock.api.admin.NodesResource;
+import dev.penstock.api.admin.PausesResource;
 import dev.penstock.api.jobs.DeadLettersResource;
 import dev.penstock.api.jobs.JobsResource;
 import dev.penstock.api.jobs.RouteResource;
@@ -38,6 +39,7 @@ class OpenApiDocumentTest {
             DeadLettersResource.class,
             NodesResource.class,
             NodeModelsResource.class,
+            PausesResource.class,
             ModelsResource.class);
 
     private final OpenApiDocument description = new OpenApiDocument();
