@@ -29,12 +29,15 @@ import io.vertx.core.Vertx;
 import java.time.Clock;
 import java.time.Duration;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.random.RandomGenerator;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -45,15 +48,22 @@ import org.junit.jupiter.params.provider.CsvSource;
  */
 @Timeout(60)
 class FailureTableTest {
-    private static final Vertx VERTX = Vertx.vertx();
-    private static final FakeUpstream BAD = FakeUpstream.start();
-    private static final FakeUpstream GOOD = FakeUpstream.start();
+    private static Vertx vertx;
+    private static FakeUpstream bad;
+    private static FakeUpstream good;
+
+    @BeforeAll
+    static void open() {
+        vertx = Vertx.vertx();
+        bad = FakeUpstream.start();
+        good = FakeUpstream.start();
+    }
 
     @AfterAll
     static void close() {
-        BAD.close();
-        GOOD.close();
-        VERTX.close().toCompletionStage().toCompletableFuture().join();
+        bad.close();
+        good.close();
+        vertx.close().toCompletionStage().toCompletableFuture().join();
     }
 
     @ParameterizedTest(name = "{0}: {1}")
@@ -92,7 +102,7 @@ class FailureTableTest {
             assertThat(events(sink)).isEqualTo(events);
             both.assertNothingHeld();
         } finally {
-            BAD.restart();
+            bad.restart();
         }
         try (Service one = new Service(1)) {
             one.fails(phase, failure);
@@ -108,7 +118,7 @@ class FailureTableTest {
             }
             one.assertNothingHeld();
         } finally {
-            BAD.restart();
+            bad.restart();
         }
     }
 
@@ -185,27 +195,25 @@ class FailureTableTest {
                     "penstock.continue", "never"));
             for (String name : List.of("a", "b").subList(0, count)) {
                 keys.put("penstock.nodes." + name + ".backend", "vllm");
-                keys.put("penstock.nodes." + name + ".url", (name.equals("a") ? BAD : GOOD).url());
+                keys.put("penstock.nodes." + name + ".url", (name.equals("a") ? bad : good).url());
             }
             settings = TestSettings.ofFile(keys);
-            nodes = new RealNodes(settings, VERTX, meters);
+            nodes = new RealNodes(settings, vertx, meters);
             scheduler = new Scheduler(settings, nodes, Clock.systemUTC(), meters);
-            Conditions.await(
-                    () -> nodes.all().stream().allMatch(node -> node.health().state() == Node.State.UP),
-                    () -> "a node is not up");
+            awaitAllUp();
         }
 
         private void fails(String phase, String failure) {
-            GOOD.script(_ -> Answer.of("a", "b", "c"));
+            good.script(_ -> Answer.of("a", "b", "c"));
             if (phase.equals("connect")) {
-                BAD.stop();
+                bad.stop();
             } else {
-                BAD.script(_ -> answer(phase, failure));
+                bad.script(_ -> answer(phase, failure));
             }
         }
 
-        private RecordingSink run(Duration timeout) throws InterruptedException {
-            PromptJob job = new PromptJob(
+        private static PromptJob job(Duration timeout) {
+            return new PromptJob(
                     new JobId("job-1"),
                     Task.CHAT,
                     "tiny",
@@ -220,15 +228,23 @@ class FailureTableTest {
                     null,
                     3,
                     Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))));
-            RecordingSink sink = new RecordingSink();
-            try (QueueEntry entry = scheduler.enter(
+        }
+
+        private QueueEntry enter(PromptJob job) {
+            return scheduler.enter(
                     RouteKey.of(job, Decision.NONE),
                     Demand.ofChars(2),
                     Priority.NORMAL,
                     "default",
                     "prompt-jobs",
                     false,
-                    null)) {
+                    null);
+        }
+
+        private RecordingSink run(Duration timeout) throws InterruptedException {
+            PromptJob job = job(timeout);
+            RecordingSink sink = new RecordingSink();
+            try (QueueEntry entry = enter(job)) {
                 Execution.Result result = new Execution(
                                 new Work(job, Rule.NONE, new RecordPlace("prompt-jobs", 0, 0), null, 0, 0, 0, null),
                                 entry,
@@ -246,6 +262,18 @@ class FailureTableTest {
                 sink.add(((Execution.Result.Concluded) result).outcome().event());
             }
             return sink;
+        }
+
+        /** Waits until the scheduler knows that all nodes are up. */
+        private void awaitAllUp() {
+            Set<String> names = nodes.all().stream().map(Node::name).collect(Collectors.toSet());
+            try (QueueEntry entry = enter(job(Duration.ofMinutes(1)))) {
+                for (String name : names) {
+                    Set<String> others = new HashSet<>(names);
+                    others.remove(name);
+                    Conditions.await(() -> entry.hasOther(others), () -> name + " is not up");
+                }
+            }
         }
 
         private Map<String, Integer> attempts() {

@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -27,7 +28,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** An endless answer of a model server is read up to its limit, and the failure names the limit and the server. */
 @Timeout(60)
 class EndlessAnswersTest {
-    private static final Vertx VERTX = Vertx.vertx();
+    private static Vertx vertx;
     private static final Duration PATIENCE = Duration.ofSeconds(30);
     private static final Settings.Answers LIMITS = new Settings.Answers(1 << 20, 200_000, 200_000, 300_000, 2 << 20);
     private static final String EVENTS = "text/event-stream";
@@ -40,9 +41,14 @@ class EndlessAnswersTest {
         server.close();
     }
 
+    @BeforeAll
+    static void open() {
+        vertx = Vertx.vertx();
+    }
+
     @AfterAll
     static void closeAll() {
-        VERTX.close().toCompletionStage().toCompletableFuture().join();
+        vertx.close().toCompletionStage().toCompletableFuture().join();
     }
 
     @Test
@@ -145,7 +151,7 @@ class EndlessAnswersTest {
     }
 
     private NodeClient client(Backend backend) {
-        return new NodeClient(NodeSettings.at(backend, server.url()), VERTX, PATIENCE, LIMITS);
+        return new NodeClient(NodeSettings.at(backend, server.url()), vertx, PATIENCE, LIMITS);
     }
 
     private static Prompt chat() {

@@ -26,6 +26,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -33,26 +34,32 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 class NodeModelsTest {
     private static final Duration PATIENCE = Duration.ofSeconds(20);
-    private static final Vertx VERTX = Vertx.vertx();
-    private static final FakeUpstream OLLAMA = FakeUpstream.start();
+    private static Vertx vertx;
+    private static FakeUpstream ollama;
 
     private final AtomicReference<Instant> now = new AtomicReference<>(Instant.EPOCH);
     private final Node node = node(Backend.OLLAMA);
 
+    @BeforeAll
+    static void open() {
+        vertx = Vertx.vertx();
+        ollama = FakeUpstream.start();
+    }
+
     @AfterAll
     static void close() {
-        OLLAMA.close();
-        VERTX.close();
+        ollama.close();
+        vertx.close();
     }
 
     @BeforeEach
     void hasOneModel() {
-        OLLAMA.models("tiny:latest").pulls(_ -> FakeUpstream.pull(4)).reset();
+        ollama.models("tiny:latest").pulls(_ -> FakeUpstream.pull(4)).reset();
     }
 
     @Test
     void a_pull_reports_its_progress_and_leaves_the_model_there() throws InterruptedException {
-        OLLAMA.pulls(_ -> FakeUpstream.pull(4).every(Duration.ofMillis(20)));
+        ollama.pulls(_ -> FakeUpstream.pull(4).every(Duration.ofMillis(20)));
 
         List<ModelTransfer.State> states = toEnd(begun(node.models().fetch("llama3.2:3b")));
 
@@ -64,7 +71,7 @@ class NodeModelsTest {
 
     @Test
     void two_pulls_of_one_model_are_one_and_both_see_its_end() throws InterruptedException {
-        OLLAMA.pulls(_ -> FakeUpstream.pull(10).every(Duration.ofMillis(50)));
+        ollama.pulls(_ -> FakeUpstream.pull(10).every(Duration.ofMillis(50)));
 
         ModelTransfer.Watch first = begun(node.models().fetch("big"));
         ModelTransfer.Watch second = begun(node.models().fetch("big:latest"));
@@ -74,13 +81,13 @@ class NodeModelsTest {
         assertThat(toEnd(second).getLast()).isEqualTo(new ModelTransfer.State.Done());
         assertThat(toEnd(first).getLast()).isEqualTo(new ModelTransfer.State.Done());
         toEnd(other);
-        assertThat(OLLAMA.stats().on("/api/pull")).isEqualTo(2);
+        assertThat(ollama.stats().on("/api/pull")).isEqualTo(2);
     }
 
     @Test
     void a_name_of_hugging_face_is_sent_as_ollama_lists_it() throws InterruptedException {
         AtomicReference<String> asked = new AtomicReference<>("");
-        OLLAMA.pulls(request -> {
+        ollama.pulls(request -> {
             asked.set(request.model());
             return FakeUpstream.pull(1);
         });
@@ -99,7 +106,7 @@ class NodeModelsTest {
     })
     void a_pull_that_fails_says_why(String how, String code, String words) throws InterruptedException {
         Answer pull = FakeUpstream.pull(4);
-        OLLAMA.pulls(_ -> switch (how) {
+        ollama.pulls(_ -> switch (how) {
             case "an error in mid-stream" -> pull.failAfter(1);
             case "an end without success" -> pull.withoutEndMark();
             case "a closed connection" -> pull.closing();
@@ -117,41 +124,41 @@ class NodeModelsTest {
 
     @Test
     void what_could_not_be_pulled_for_a_job_is_not_tried_again_for_a_minute() throws InterruptedException {
-        OLLAMA.pulls(_ -> FakeUpstream.pull(1).failAfter(1));
+        ollama.pulls(_ -> FakeUpstream.pull(1).failAfter(1));
         toEnd(begun(node.models().fetch("nope")));
         assertThat(node.models().cannotFetch()).containsOnlyKeys("nope:latest");
 
         node.models().fetchMissing("nope");
-        assertThat(OLLAMA.stats().on("/api/pull")).isEqualTo(1);
+        assertThat(ollama.stats().on("/api/pull")).isEqualTo(1);
 
         now.set(Instant.EPOCH.plusSeconds(61));
         assertThat(node.models().cannotFetch()).isEmpty();
         node.models().fetchMissing("nope");
-        OLLAMA.await(stats -> stats.on("/api/pull") == 2, PATIENCE);
+        ollama.await(stats -> stats.on("/api/pull") == 2, PATIENCE);
     }
 
     @Test
     void what_was_pulled_but_is_not_listed_is_not_pulled_again_and_again() throws InterruptedException {
-        OLLAMA.probes(request -> request.path().equals("/api/tags")
+        ollama.probes(request -> request.path().equals("/api/tags")
                 ? Optional.of(Answer.document(200, "{\"models\":[]}"))
                 : Optional.empty());
         try {
             assertThat(toEnd(begun(node.models().fetch("odd"))).getLast()).isEqualTo(new ModelTransfer.State.Done());
             node.models().fetchMissing("odd");
-            assertThat(OLLAMA.stats().on("/api/pull")).isEqualTo(1);
+            assertThat(ollama.stats().on("/api/pull")).isEqualTo(1);
             assertThat(node.models().cannotFetch()).isEmpty();
 
             now.set(Instant.EPOCH.plusSeconds(6));
             node.models().fetchMissing("odd");
-            OLLAMA.await(stats -> stats.on("/api/pull") == 2, PATIENCE);
+            ollama.await(stats -> stats.on("/api/pull") == 2, PATIENCE);
         } finally {
-            OLLAMA.probes(_ -> Optional.empty());
+            ollama.probes(_ -> Optional.empty());
         }
     }
 
     @Test
     void a_server_that_goes_away_is_no_reason_to_give_a_model_up() throws InterruptedException {
-        OLLAMA.pulls(_ -> FakeUpstream.pull(4).closing());
+        ollama.pulls(_ -> FakeUpstream.pull(4).closing());
         toEnd(begun(node.models().fetch("later")));
 
         assertThat(node.models().cannotFetch()).isEmpty();
@@ -194,11 +201,11 @@ class NodeModelsTest {
                         refused -> assertThat(refused.failure().message())
                                 .contains("node 'a'", backend.wireName(), instead));
         assertThat(fixed.models().unload("m")).isInstanceOf(NodeModels.Result.Refused.class);
-        assertThat(OLLAMA.stats().on("/api/pull")).isZero();
+        assertThat(ollama.stats().on("/api/pull")).isZero();
     }
 
     private Node node(Backend backend) {
-        NodeSettings at = NodeSettings.at(backend, URI.create(OLLAMA.url()));
+        NodeSettings at = NodeSettings.at(backend, URI.create(ollama.url()));
         NodeSettings settings = new NodeSettings(
                 "a",
                 at.backend(),
@@ -215,8 +222,8 @@ class NodeModelsTest {
         return new Node(
                 settings,
                 service,
-                new NodeClient(settings, VERTX, PATIENCE),
-                new MediaFetcher(VERTX, service.permissions().hosts(), 0),
+                new NodeClient(settings, vertx, PATIENCE),
+                new MediaFetcher(vertx, service.permissions().hosts(), 0),
                 clock,
                 () -> {},
                 () -> {},

@@ -40,12 +40,13 @@ import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
 /** Tests a node's states, and the shares of its slots among several replicas. */
 class NodeTest {
-    private static final Vertx VERTX = Vertx.vertx();
+    private static Vertx vertx;
 
     private FakeUpstream fake;
     private Node node;
@@ -117,8 +118,8 @@ class NodeTest {
         node = new Node(
                 settings,
                 service,
-                new Impatient(new NodeClient(settings, VERTX, Duration.ofSeconds(2)), silent::get),
-                new MediaFetcher(VERTX, service.permissions().hosts(), 0),
+                new Impatient(new NodeClient(settings, vertx, Duration.ofSeconds(2)), silent::get),
+                new MediaFetcher(vertx, service.permissions().hosts(), 0),
                 clock,
                 () -> {},
                 changes::incrementAndGet,
@@ -131,9 +132,14 @@ class NodeTest {
         fake.close();
     }
 
+    @BeforeAll
+    static void open() {
+        vertx = Vertx.vertx();
+    }
+
     @AfterAll
     static void close() {
-        VERTX.close().toCompletionStage().toCompletableFuture().join();
+        vertx.close().toCompletionStage().toCompletableFuture().join();
     }
 
     @Test
@@ -232,7 +238,7 @@ class NodeTest {
         Nodes nodes = new Nodes(
                 TestSettings.ofFile(
                         Map.of("penstock.nodes.gpu-a.backend", "vllm", "penstock.nodes.gpu-a.url", fake.url())),
-                VERTX,
+                vertx,
                 Clock.systemUTC(),
                 new SimpleMeterRegistry(),
                 0);

@@ -27,13 +27,14 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** Tests servers that promise to keep a connection and close it, as bytes on a socket. */
 @Timeout(60)
 class ConnectionsTest {
-    private static final Vertx VERTX = Vertx.vertx();
+    private static Vertx vertx;
     private static final String STREAM = """
             data: {"choices":[{"index":0,"delta":{"content":"Hi"}}]}
 
@@ -59,9 +60,14 @@ class ConnectionsTest {
         server.close();
     }
 
+    @BeforeAll
+    static void open() {
+        vertx = Vertx.vertx();
+    }
+
     @AfterAll
     static void close() {
-        VERTX.close().toCompletionStage().toCompletableFuture().join();
+        vertx.close().toCompletionStage().toCompletableFuture().join();
     }
 
     /** The server reads the second request of each connection, and closes without a byte. */
@@ -241,7 +247,7 @@ class ConnectionsTest {
     private NodeClient client(Backend backend) {
         return new NodeClient(
                 NodeSettings.at(backend, URI.create("http://127.0.0.1:" + server.getLocalPort())),
-                VERTX,
+                vertx,
                 Duration.ofSeconds(5));
     }
 

@@ -14,13 +14,14 @@ import io.vertx.core.Vertx;
 import java.time.Duration;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /** An endless answer to a pull is read up to its limit, and the failure names the limit and the server. */
 @Timeout(60)
 class EndlessPullsTest {
-    private static final Vertx VERTX = Vertx.vertx();
+    private static Vertx vertx;
     private static final Duration PATIENCE = Duration.ofSeconds(30);
     private static final Settings.Answers LIMITS = new Settings.Answers(1 << 20, 200_000, 200_000, 300_000, 2 << 20);
 
@@ -31,9 +32,14 @@ class EndlessPullsTest {
         server.close();
     }
 
+    @BeforeAll
+    static void open() {
+        vertx = Vertx.vertx();
+    }
+
     @AfterAll
     static void closeAll() {
-        VERTX.close().toCompletionStage().toCompletableFuture().join();
+        vertx.close().toCompletionStage().toCompletableFuture().join();
     }
 
     @Test
@@ -60,7 +66,7 @@ class EndlessPullsTest {
 
     private JobFailure pulled() throws Exception {
         try (NodeClient client =
-                new NodeClient(NodeSettings.at(Backend.OLLAMA, server.url()), VERTX, PATIENCE, LIMITS)) {
+                new NodeClient(NodeSettings.at(Backend.OLLAMA, server.url()), vertx, PATIENCE, LIMITS)) {
             return catchThrowableOfType(
                             ModelCommands.Refused.class, () -> new OllamaModels().fetch(client, "m", _ -> {}))
                     .failure();

@@ -19,6 +19,7 @@ import java.util.Optional;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicReference;
 import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -26,11 +27,16 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class RouterModelsTest {
     private static final Duration PATIENCE = Duration.ofSeconds(20);
-    private static final Vertx VERTX = Vertx.vertx();
+    private static Vertx vertx;
+
+    @BeforeAll
+    static void open() {
+        vertx = Vertx.vertx();
+    }
 
     @AfterAll
     static void close() {
-        VERTX.close();
+        vertx.close();
     }
 
     /** Another client loads it, and a router unloads it when it is idle. */
@@ -87,7 +93,7 @@ class RouterModelsTest {
     }
 
     private static NodeClient client(FakeUpstream router) {
-        return new NodeClient(NodeSettings.at(Backend.LLAMA_SERVER, URI.create(router.url())), VERTX, PATIENCE);
+        return new NodeClient(NodeSettings.at(Backend.LLAMA_SERVER, URI.create(router.url())), vertx, PATIENCE);
     }
 
     /** A llama-server without a model of its own. The test sets the state of its models. */
