@@ -28,6 +28,12 @@ public final class EventHeaders {
     /** On a deferred record: the code for what the job waits for. */
     public static final String WAITS_FOR = "penstock-waits-for";
 
+    /**
+     * No job has so many attempts. A record with a larger number is another program's: after it, no attempt could take
+     * over, and the job could never end.
+     */
+    private static final int MOST_ATTEMPTS = 1_000_000_000;
+
     private static final byte[] SCHEMA = utf8("1");
     private static final byte[] JSON = utf8("application/json");
 
@@ -57,6 +63,9 @@ public final class EventHeaders {
         try {
             int attemptNumber = Integer.parseInt(attempt);
             long seqNumber = Long.parseLong(seq);
+            if (attemptNumber > MOST_ATTEMPTS) {
+                return Optional.empty();
+            }
             return EventMark.Kind.of(event).map(kind -> new EventMark(kind, attemptNumber, run, seqNumber));
         } catch (NumberFormatException _) {
             return Optional.empty();
