@@ -29,6 +29,8 @@ public record JobFailure(
      */
     public record Again(@Nullable Duration after, boolean loading) {
         public static final Again UNSET = new Again(null, false);
+        /** The usual wait after a direct call got no node. */
+        public static final Again SOON = new Again(Duration.ofSeconds(2), false);
     }
 
     /** The length limit of a message, because events, database rows and answers contain it. */

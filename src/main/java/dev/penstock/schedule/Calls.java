@@ -24,9 +24,6 @@ import org.jspecify.annotations.Nullable;
  * Not thread-safe.
  */
 final class Calls {
-    /** After this time a caller may try again, if nothing tells more. */
-    static final Duration SOON = Duration.ofSeconds(2);
-
     private final int most;
     private final Tenants tenants;
     /** By turn, in the order of the joins. */
@@ -122,11 +119,11 @@ final class Calls {
                 .orElseGet(() -> "tenant '%s' has as many calls waiting as may start now: %d"
                         .formatted(tenant, tenants.room(tenant, millis)));
         return JobFailure.of(JobFailure.Code.RATE_LIMITED, words)
-                .with(new JobFailure.Again(opens.isZero() ? SOON : opens, false));
+                .with(opens.isZero() ? JobFailure.Again.SOON : new JobFailure.Again(opens, false));
     }
 
     private static JobFailure soon(JobFailure failure) {
-        return failure.with(new JobFailure.Again(SOON, false));
+        return failure.with(JobFailure.Again.SOON);
     }
 
     private static Decision refused(Wait wait, JobFailure failure) {

@@ -263,17 +263,15 @@ final class Placement {
      */
     Optional<JobFailure> noneUp(Wait wait) {
         Router.Route route = routes.apply(wait.key());
-        List<String> names = Routes.candidates(route).stream()
+        List<Router.Candidate> usable = Routes.candidates(route).stream()
                 .flatMap(List::stream)
-                .map(Router.Candidate::node)
-                .filter(node -> !wait.useless().contains(node))
-                .distinct()
+                .filter(candidate -> !wait.useless().contains(candidate.node()))
                 .toList();
-        if (route instanceof Router.Route.Nowhere || names.stream().anyMatch(this::isUp)) {
+        if (route instanceof Router.Route.Nowhere || usable.stream().anyMatch(candidate -> isUp(candidate.node()))) {
             return Optional.empty();
         }
-        String states = names.stream()
-                .flatMap(name -> nodes.find(name).stream())
+        String states = usable.stream()
+                .flatMap(candidate -> nodes.find(candidate.node()).stream())
                 .map(load -> "'%s' is %s".formatted(load.name(), load.stateInWords()))
                 .collect(Collectors.joining(", "));
         return Optional.of(JobFailure.of(

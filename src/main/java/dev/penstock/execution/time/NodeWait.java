@@ -20,9 +20,6 @@ import org.jspecify.annotations.Nullable;
  * thread owns it.
  */
 public final class NodeWait {
-    /** After this time a caller may try again. */
-    private static final Duration SOON = Duration.ofSeconds(2);
-
     private static final int MOST_LISTED = 5;
 
     private final QueueEntry entry;
@@ -127,7 +124,7 @@ public final class NodeWait {
                                         names.size() > MOST_LISTED
                                                 ? " and %d more".formatted(names.size() - MOST_LISTED)
                                                 : ""))
-                .with(new JobFailure.Again(SOON, false));
+                .with(JobFailure.Again.SOON);
     }
 
     private static String seconds(Duration time) {
