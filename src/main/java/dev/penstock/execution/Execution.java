@@ -122,7 +122,9 @@ public final class Execution {
         }
         limits = new TimeLimits(job, work.firstStarted());
         boolean refusesEarly = context.settings().refuseEarly() && !oldTurns.mayDrop();
-        wait = NodeWait.of(entry, context.clock(), job, refusesEarly, mostTokens);
+        Duration queue =
+                work.rule().timeouts().over(context.settings().timeouts()).queue();
+        wait = NodeWait.of(entry, context.clock(), job, queue, refusesEarly, mostTokens);
         events = new AttemptEvents(work, sink, signal, transcript);
         outcomeAttempt = work.outcomeAttempt();
     }
@@ -160,14 +162,15 @@ public final class Execution {
     private Result execute() throws InterruptedException {
         while (true) {
             switch (await()) {
-                case Admission.Unservable(JobFailure failure) -> {
+                case Admission.Refused(JobFailure failure) -> {
+                    context.meters().refused(entry, failure);
                     return withoutAttempt(new JobEvent.Failed(failure, null, job.metadata()));
                 }
                 case Admission.Stopped() -> {
                     return stopped();
                 }
                 case Admission.Deferred(Admission.Cause cause) -> {
-                    return new Result.Deferred(cause, left());
+                    return new Result.Deferred(cause, limits.left(now()));
                 }
                 case Admission.TimedOut() -> {
                     return withoutAttempt(Objects.requireNonNullElseGet(wait.tooLate(), () -> limits.over(null, last)));
@@ -199,7 +202,7 @@ public final class Execution {
 
     private Admission await() throws InterruptedException {
         try (var _ = signal.wakeBy(entry::stop)) {
-            return wait.await(plan.avoid(), limits);
+            return wait.await(plan.avoid(), limits, last);
         }
     }
 
@@ -233,7 +236,7 @@ public final class Execution {
                     new GivingWay(hedge, running, continuePlan, preemptible),
                     transcript,
                     signal,
-                    left(),
+                    limits.left(now()),
                     context);
             try (attempt;
                     var _ = preemptible ? entry.runs(running) : NOT_PREEMPTIBLE) {
@@ -384,10 +387,6 @@ public final class Execution {
         return signal.reason() == StopSignal.Reason.CANCELLED
                 ? withoutAttempt(new JobEvent.Cancelled(null, job.metadata()))
                 : new Result.Released();
-    }
-
-    private Duration left() {
-        return limits.left(now());
     }
 
     private long millisUntil(Instant now) {

@@ -6,6 +6,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Usage;
 import dev.penstock.node.Node;
+import dev.penstock.schedule.QueueEntry;
 import dev.penstock.settings.Rule;
 import io.micrometer.core.instrument.Counter;
 import io.micrometer.core.instrument.DistributionSummary;
@@ -15,6 +16,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /** The meters of all executions. */
@@ -53,6 +55,8 @@ public final class RunMeters {
         perToken = histogram("gen_ai.server.time_per_output_token");
         promptTokens = meters.summary("gen_ai.client.token.usage", "type", "input");
         completionTokens = meters.summary("gen_ai.client.token.usage", "type", "output");
+        Stream.of(JobFailure.Code.RATE_LIMITED, JobFailure.Code.NO_NODE, JobFailure.Code.NODE_OVERLOADED)
+                .forEach(this::refused);
     }
 
     private Counter counter(String name, String... labels) {
@@ -102,6 +106,17 @@ public final class RunMeters {
                         "outcome",
                         failure.code().wireName())
                 .increment();
+    }
+
+    /** Counts a direct call that got no node. */
+    void refused(QueueEntry entry, JobFailure failure) {
+        if (entry.isCall()) {
+            refused(failure.code()).increment();
+        }
+    }
+
+    private Counter refused(JobFailure.Code code) {
+        return counter("penstock.calls.refused", "code", code.wireName());
     }
 
     /** Counts an attempt that gave its slot to another job. */

@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param message one line with the cause and the way out
  * @param param the path of the wrong field, such as {@code job.timeout}; null if no field is wrong
  * @param node the node that failed; null if no node failed
- * @param again the server's report about another attempt
+ * @param again what is known about another attempt
  */
 public record JobFailure(
         Code code,
@@ -21,13 +21,16 @@ public record JobFailure(
         Again again) {
 
     /**
-     * A server's report about another attempt.
+     * What is known about another attempt.
      *
-     * @param after the wait that the server asks for; null if it asks for none
+     * @param after the wait that the server or the line asks for; null if it asks for none. A direct call's answer has it as
+     *     Retry-After
      * @param loading true if the server is loading its model; until the model is loaded, it refuses every request
      */
     public record Again(@Nullable Duration after, boolean loading) {
         public static final Again UNSET = new Again(null, false);
+        /** The usual wait after a direct call got no node. */
+        public static final Again SOON = new Again(Duration.ofSeconds(2), false);
     }
 
     /** The length limit of a message, because events, database rows and answers contain it. */
@@ -119,7 +122,7 @@ public record JobFailure(
         return new JobFailure(code, message, param, name, again);
     }
 
-    /** Returns this failure with the server's report about another attempt. */
+    /** Returns this failure with what is known about another attempt. */
     public JobFailure with(Again reported) {
         return new JobFailure(code, message, param, node, reported);
     }

@@ -289,10 +289,11 @@ public final class Node {
 
     /**
      * @param promptChars the characters of the request's prompt
+     * @param isCall whether the request is for a direct call
      * @return null if the node is not up or has no free slot
      */
-    public synchronized @Nullable Slot tryAcquire(long promptChars) {
-        return hasRoom() ? new Slot(requests.take(promptChars)) : null;
+    public synchronized @Nullable Slot tryAcquire(long promptChars, boolean isCall) {
+        return hasRoom() ? new Slot(requests.take(promptChars, isCall)) : null;
     }
 
     /**

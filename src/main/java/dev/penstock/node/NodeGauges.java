@@ -29,6 +29,9 @@ final class NodeGauges {
                         Gauge.builder("penstock.jobs.in.flight", node, Node::inFlight)
                                 .tag("node", node.name())
                                 .register(meters),
+                        Gauge.builder("penstock.calls.in.flight", node.requests(), RequestsInFlight::calls)
+                                .tag("node", node.name())
+                                .register(meters),
                         Gauge.builder("penstock.node.slots", node, Node::limit)
                                 .tag("node", node.name())
                                 .register(meters),

@@ -34,6 +34,8 @@ final class NodeSlots {
     private long latest;
 
     private int inFlight;
+    /** How many of the requests in flight are direct calls. */
+    private int calls;
     /** The largest number of requests at once from all replicas together. */
     private int total;
 
@@ -46,6 +48,7 @@ final class NodeSlots {
     /** One request at the node. */
     static final class Held {
         private final long number;
+        private final boolean isCall;
         /* Guarded by the node. */
         private long promptChars;
         private final double tokens;
@@ -59,8 +62,10 @@ final class NodeSlots {
         /* Guarded by the node. */
         private boolean ended;
 
-        private Held(long number, long promptChars, double tokens, RateWindow.Begun begun, long nowMillis) {
+        private Held(
+                long number, boolean isCall, long promptChars, double tokens, RateWindow.Begun begun, long nowMillis) {
             this.number = number;
+            this.isCall = isCall;
             this.promptChars = promptChars;
             this.tokens = tokens;
             this.begun = begun;
@@ -113,6 +118,10 @@ final class NodeSlots {
         return inFlight;
     }
 
+    int calls() {
+        return calls;
+    }
+
     /** Returns this replica's share of the limit; less if the limit is adaptive. */
     int limit() {
         return adaptive == null ? limit : Math.min(limit, adaptive.limit());
@@ -163,11 +172,12 @@ final class NodeSlots {
         return rates;
     }
 
-    Held take(long promptChars, long nowMillis) {
+    Held take(long promptChars, boolean isCall, long nowMillis) {
         inFlight++;
+        calls += isCall ? 1 : 0;
         double tokens = rates.tokens(promptChars);
         RateWindow.Begun begun = window.begin(Math.round(tokens) + answers.answer(), nowMillis);
-        Held held = new Held(++latest, promptChars, tokens, begun, nowMillis);
+        Held held = new Held(++latest, isCall, promptChars, tokens, begun, nowMillis);
         if (adaptive != null) {
             adaptive.begun(inFlight);
         }
@@ -258,6 +268,7 @@ final class NodeSlots {
 
     void free(Held held, long nowMillis) {
         inFlight--;
+        calls -= held.isCall ? 1 : 0;
         if (!held.spoke) {
             rates.gone(held.tokens, nowMillis);
         }

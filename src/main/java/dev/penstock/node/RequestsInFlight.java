@@ -51,6 +51,11 @@ public final class RequestsInFlight {
         return slots.inFlight();
     }
 
+    /** Returns how many of the requests in flight are direct calls. */
+    public synchronized int calls() {
+        return slots.calls();
+    }
+
     /** Returns this replica's share of the node's limit of requests. */
     synchronized int limit() {
         return slots.limit();
@@ -197,8 +202,8 @@ public final class RequestsInFlight {
         return slots.rates().decodeTokensPerSecond();
     }
 
-    NodeSlots.Held take(long promptChars) {
-        NodeSlots.Held held = change(() -> slots.take(promptChars, clock.millis()));
+    NodeSlots.Held take(long promptChars, boolean isCall) {
+        NodeSlots.Held held = change(() -> slots.take(promptChars, isCall, clock.millis()));
         awaitMinute();
         return held;
     }

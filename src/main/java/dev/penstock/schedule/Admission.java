@@ -8,8 +8,8 @@ public sealed interface Admission {
     /** The job may run at the node of this slot. Its run closes the slot. */
     record Granted(Node.Slot slot, String model) implements Admission {}
 
-    /** No node can ever serve the job. */
-    record Unservable(JobFailure failure) implements Admission {}
+    /** The job gets no node: no node can ever serve it, or it is a direct call that may not wait. */
+    record Refused(JobFailure failure) implements Admission {}
 
     /** The job makes room for other jobs. */
     record Deferred(Cause cause) implements Admission {}

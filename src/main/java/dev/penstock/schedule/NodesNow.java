@@ -10,6 +10,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Set;
 import java.util.random.RandomGenerator;
+import org.jspecify.annotations.Nullable;
 
 /** Reads the present state of the nodes for the schedule. Not thread-safe: the scheduler's lock guards it. */
 final class NodesNow {
@@ -43,6 +44,23 @@ final class NodesNow {
         Instant since =
                 node.pause().map(Pauses.Pause::since).filter(health::isBefore).orElse(health);
         return NodesView.Load.of(node, times.of(since));
+    }
+
+    /**
+     * Takes a slot of a node for a waiting job, and tells the schedule.
+     *
+     * @return null if the node gives none now
+     */
+    Node.@Nullable Slot take(Schedule schedule, String name, Wait wait) {
+        Node node = nodes.find(name).orElse(null);
+        Node.Slot slot = node == null ? null : node.tryAcquire(wait.demand().promptChars(), wait.isCall());
+        if (node == null || slot == null) {
+            // the node reports when it has room again
+            schedule.placement().nodes().find(name).ifPresent(load -> schedule.changed(load.full()));
+            return null;
+        }
+        schedule.changed(load(node));
+        return slot;
     }
 
     /** Returns the nodes that may serve jobs with a route key, now or when they have the model. */

@@ -13,6 +13,7 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -58,6 +59,7 @@ final class NodesView {
      * @param work the prompts that the node has not read yet
      * @param weight the node's weight; positive
      * @param rests whether no request may begin at the node now, even if another one ends
+     * @param calls how many of this replica's requests at the node are direct calls
      */
     record Load(
             String name,
@@ -70,7 +72,8 @@ final class NodesView {
             List<WireProtocol.Model> models,
             NodeLoad work,
             int weight,
-            boolean rests) {
+            boolean rests,
+            int calls) {
         Load {
             models = List.copyOf(models);
         }
@@ -91,7 +94,8 @@ final class NodesView {
                     health.models(),
                     node.requests().load(),
                     node.settings().weight(),
-                    node.requests().rests());
+                    node.requests().rests(),
+                    node.requests().calls());
         }
 
         boolean hasRoom() {
@@ -105,6 +109,11 @@ final class NodesView {
 
         double share() {
             return (double) inFlight / limit;
+        }
+
+        /** Returns the node's state in words. A paused node counts as down. */
+        String stateInWords() {
+            return state == Node.State.DOWN ? "down or paused" : state.name().toLowerCase(Locale.ROOT);
         }
 
         private boolean isUp() {
@@ -148,7 +157,7 @@ final class NodesView {
 
         /** Returns the load of the same node after it refused a request. */
         Load full() {
-            return new Load(name, state, since, inFlight, limit, 0, isTrial, models, work, weight, rests);
+            return new Load(name, state, since, inFlight, limit, 0, isTrial, models, work, weight, rests, calls);
         }
     }
 
@@ -280,6 +289,20 @@ final class NodesView {
     /** Returns whether any of these nodes has room. */
     boolean hasRoom(BitSet nodes) {
         return withRoom.intersects(nodes);
+    }
+
+    /** Returns those of these nodes that have room. */
+    BitSet room(BitSet nodes) {
+        BitSet room = (BitSet) nodes.clone();
+        room.and(withRoom);
+        return room;
+    }
+
+    /** Returns those of these nodes whose load passes a test. */
+    BitSet where(BitSet nodes, Predicate<Load> test) {
+        BitSet found = new BitSet();
+        nodes.stream().filter(i -> test.test(loads[i])).forEach(found::set);
+        return found;
     }
 
     /** Returns whether any node has room. */

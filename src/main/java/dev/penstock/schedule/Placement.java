@@ -20,6 +20,7 @@ import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.random.RandomGenerator;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,6 +29,9 @@ import org.jspecify.annotations.Nullable;
  * one.
  */
 final class Placement {
+    /** A set without nodes. Nothing changes it. */
+    private static final BitSet NONE = new BitSet();
+
     private final NodesView nodes;
     private final Function<RouteKey, Router.Route> routes;
     private final RandomGenerator chance;
@@ -117,11 +121,30 @@ final class Placement {
         return nodes.hasRoom(nodes.usable(reach.nodes(), reach.failed()));
     }
 
+    /** @param closed the nodes whose next slot is not for these jobs */
+    boolean hasRoom(Reach reach, BitSet closed) {
+        BitSet room = room(reach);
+        room.andNot(closed);
+        return !room.isEmpty();
+    }
+
+    /** Returns the nodes with room that the waiting jobs may use. */
+    BitSet room(Reach reach) {
+        return nodes.room(nodes.usable(reach.nodes(), reach.failed()));
+    }
+
+    /** Chooses a node as {@link #choose(Reach, Wait, BitSet, long)} does, among all nodes. */
+    Choice choose(Reach reach, Wait wait, long now) {
+        return choose(reach, wait, NONE, now);
+    }
+
     /**
      * Chooses the first node of the job's order in the first pool with room. Nodes at which the job failed come last, and
      * only when they may serve the job again.
+     *
+     * @param closed the nodes whose next slot is not for this job
      */
-    Choice choose(Reach reach, Wait wait, long now) {
+    Choice choose(Reach reach, Wait wait, BitSet closed, long now) {
         return switch (reach.route()) {
             case Router.Route.Nowhere(JobFailure failure) -> new Choice.Never(failure);
             case Router.Route.AfterFetch(List<Router.Candidate> candidates) ->
@@ -133,10 +156,14 @@ final class Placement {
             case Router.Route.To(List<List<Router.Candidate>> pools) -> {
                 BitSet usable = nodes.usable(reach.nodes(), reach.failed());
                 Router.Candidate fresh = firstWithRoom(
-                        pools, wait.demand(), node -> wait.isFresh(node) && nodes.isIn(reach.nodes(), node));
+                        pools,
+                        wait.demand(),
+                        without(closed, node -> wait.isFresh(node) && nodes.isIn(reach.nodes(), node)));
                 Router.Candidate best = fresh == null
                         ? firstWithRoom(
-                                pools, wait.demand(), node -> wait.isAgain(node, now) && nodes.isIn(usable, node))
+                                pools,
+                                wait.demand(),
+                                without(closed, node -> wait.isAgain(node, now) && nodes.isIn(usable, node)))
                         : fresh;
                 yield best == null ? new Choice.Later() : new Choice.Go(best.node(), best.model());
             }
@@ -222,8 +249,36 @@ final class Placement {
         return null;
     }
 
+    private Predicate<String> without(BitSet closed, Predicate<String> allowed) {
+        return closed.isEmpty() ? allowed : allowed.and(node -> !nodes.isIn(closed, node));
+    }
+
     private boolean isUp(String node) {
         return nodes.find(node).filter(load -> load.state() == Node.State.UP).isPresent();
+    }
+
+    /**
+     * Returns why a direct call does not wait: no node that may serve it is up. It is empty if such a node is up, or if no
+     * node can ever serve the call.
+     */
+    Optional<JobFailure> noneUp(Wait wait) {
+        Router.Route route = routes.apply(wait.key());
+        List<Router.Candidate> usable = Routes.candidates(route).stream()
+                .flatMap(List::stream)
+                .filter(candidate -> !wait.useless().contains(candidate.node()))
+                .toList();
+        if (route instanceof Router.Route.Nowhere || usable.stream().anyMatch(candidate -> isUp(candidate.node()))) {
+            return Optional.empty();
+        }
+        String states = usable.stream()
+                .flatMap(candidate -> nodes.find(candidate.node()).stream())
+                .map(load -> "'%s' is %s".formatted(load.name(), load.stateInWords()))
+                .collect(Collectors.joining(", "));
+        return Optional.of(JobFailure.of(
+                JobFailure.Code.NO_NODE,
+                states.isEmpty()
+                        ? "no node is up that may have the model"
+                        : "no node is up that may serve the request: " + states));
     }
 
     Outage outage(RouteKey key) {

@@ -6,6 +6,7 @@ import dev.penstock.node.Node;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.balance.Demand;
 import dev.penstock.schedule.preempt.RunningAttempt;
+import dev.penstock.schedule.slots.ReplicaSlots;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -14,7 +15,8 @@ import java.util.Set;
 
 /**
  * The entry of one run in the scheduler, for all attempts of the run. It takes one of the replica's slots together with
- * its first node, and holds that slot until the entry is closed. Thread-safe, but only one thread at a time may wait.
+ * its first node, and holds that slot until the entry is closed. The entry of a direct call takes no slot of the replica.
+ * Thread-safe, but only one thread at a time may wait.
  */
 public final class QueueEntry implements AutoCloseable {
     private final Scheduler scheduler;
@@ -61,6 +63,11 @@ public final class QueueEntry implements AutoCloseable {
      */
     public Admission await(Avoid avoid, Duration atMost) throws InterruptedException {
         return scheduler.await(this, avoid, atMost);
+    }
+
+    /** Returns whether this is the entry of a direct call. */
+    public boolean isCall() {
+        return topic.equals(ReplicaSlots.NO_TOPIC);
     }
 
     /** Notes that the job may stop a running job of lower priority when it finds no free slot. */

@@ -1,15 +1,16 @@
 package dev.penstock.schedule;
 
-import dev.penstock.job.JobFailure;
 import dev.penstock.job.Priority;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.Router;
 import dev.penstock.route.balance.Fit;
 import dev.penstock.schedule.preempt.Preemption;
+import dev.penstock.schedule.slots.CallShare;
+import dev.penstock.schedule.slots.ReplicaSlots;
 import dev.penstock.schedule.time.Openings;
-import dev.penstock.settings.Placing;
 import dev.penstock.settings.Settings;
 import dev.penstock.tenant.Tenants;
+import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
@@ -34,6 +35,9 @@ final class Schedule {
 
     private final WaitingLine line;
     private final DeferralPolicy deferral;
+    private final Calls calls;
+    private final WaitingLine callLine;
+    private final NextStart starts;
     private final ReplicaSlots slots;
     private final Groups groups;
     private final Tenants tenants;
@@ -47,8 +51,18 @@ final class Schedule {
 
     private Placement placement = new Placement(NodesView.EMPTY, _ -> new Router.Route.To(List.of()), () -> 0);
 
-    Schedule(WaitingLine line, DeferralPolicy deferral, ReplicaSlots slots, Groups groups, Tenants tenants) {
+    /** @param line orders the waiting jobs; the direct calls have a line of their own */
+    Schedule(
+            WaitingLine line,
+            DeferralPolicy deferral,
+            ReplicaSlots slots,
+            Groups groups,
+            Tenants tenants,
+            Settings.Admission admission) {
         this.line = line;
+        calls = new Calls(admission.maxWaiting(), tenants);
+        callLine = new WaitingLine(0, tenants);
+        starts = new NextStart(line, callLine, slots, groups, tenants, new CallShare(admission.interactiveShare()));
         this.deferral = deferral;
         this.slots = slots;
         this.groups = groups;
@@ -56,7 +70,8 @@ final class Schedule {
     }
 
     /** @param swapsModels tests whether a node, by its name, loads a model in place of another one */
-    static Schedule of(Settings.Intake intake, Tenants tenants, Predicate<String> swapsModels) {
+    static Schedule of(Settings settings, Tenants tenants, Predicate<String> swapsModels) {
+        Settings.Intake intake = settings.intake();
         return new Schedule(
                 new WaitingLine(intake.lowShare(), tenants),
                 new DeferralPolicy(intake.park(), intake.slots(), tenants),
@@ -65,7 +80,8 @@ final class Schedule {
                         intake.topics().stream()
                                 .collect(Collectors.toMap(Settings.JobTopic::name, Settings.JobTopic::slots))),
                 new Groups(swapsModels),
-                tenants);
+                tenants,
+                settings.admission());
     }
 
     Placement placement() {
@@ -80,7 +96,11 @@ final class Schedule {
     void joined(Wait wait, long now) {
         tenants.joined(wait.tenant(), millis(now));
         byEnd.add(wait);
-        deferral.joined(wait, key -> placement.outage(key));
+        if (wait.isCall()) {
+            calls.joined(wait);
+        } else {
+            deferral.joined(wait, key -> placement.outage(key));
+        }
         groups.joined(wait);
         enter(wait, now);
     }
@@ -93,7 +113,7 @@ final class Schedule {
             closed = new HashSet<>(closed);
             closed.addAll(fit.get().leftOut().keySet());
         }
-        line.add(wait, closed, wait.notBefore().keySet(), this::reach);
+        starts.lineOf(wait).add(wait, closed, wait.notBefore().keySet(), this::reach);
         wait.nextOpening(now).ifPresent(time -> openings.add(wait.turn(), time, wait));
     }
 
@@ -103,14 +123,18 @@ final class Schedule {
             return;
         }
         exit(wait);
-        deferral.left(wait);
+        if (wait.isCall()) {
+            calls.left(wait);
+        } else {
+            deferral.left(wait);
+        }
         groups.left(wait);
         tenants.left(wait.tenant());
     }
 
     /** Takes a wait out of its lane. */
     private void exit(Wait wait) {
-        line.remove(wait);
+        starts.lineOf(wait).remove(wait);
         tight.remove(wait.turn());
         openings.remove(wait.turn());
     }
@@ -123,10 +147,13 @@ final class Schedule {
     boolean granted(Wait wait, String node, String model, long now) {
         tenants.granted(wait.turn(), wait.tenant(), wait.demand().promptChars(), millis(now));
         left(wait);
-        deferral.started(wait.key(), now);
+        starts.granted(wait, node);
+        if (!wait.isCall()) {
+            deferral.started(wait.key(), now);
+        }
         if (!wait.holdsSlot()) {
             slots.take(wait.topic());
-            line.started(wait.priority());
+            starts.lineOf(wait).started(wait.priority());
         }
         return groups.granted(wait, node, model);
     }
@@ -140,13 +167,13 @@ final class Schedule {
     int blocked() {
         return slots.free() > 0 && placement.nodes().hasRoom()
                 ? line.lanes().stream()
-                        .filter(lane -> lane.avoidsNothing() && hasSlot(lane.first()))
+                        .filter(lane -> lane.avoidsNothing() && starts.hasSlot(lane.first()))
                         .mapToInt(WaitingLine.Lane::size)
                         .sum()
                 : 0;
     }
 
-    /** Frees a slot of the replica that a queue entry with this turn and this topic held. */
+    /** Frees what a queue entry with this turn and this topic held: its slot of the replica, and its part of the limits. */
     void slotGivenBack(long turn, String topic) {
         slots.giveBack(topic);
         tenants.ended(turn);
@@ -160,6 +187,8 @@ final class Schedule {
     void rerouted(Placement latest, long now) {
         placement = latest;
         line.reroute(this::reach);
+        callLine.reroute(this::reach);
+        calls.rerouted();
         deferral.reroute(placement::outage);
         for (Wait wait : List.copyOf(byEnd)) {
             if (tight.contains(wait.turn()) || placement.tightFit(wait).isPresent()) {
@@ -198,6 +227,10 @@ final class Schedule {
             return end(byEnd.first(), new Admission.TimedOut());
         }
         open(now);
+        Decision refused = calls.refused(placement, now);
+        if (refused != null) {
+            return made(refused);
+        }
         deferral.passed(now);
         Wait down = deferral.nextOfOutage(now);
         if (down != null) {
@@ -207,9 +240,9 @@ final class Schedule {
         if (paused != null) {
             return end(paused, new Admission.Deferred(Admission.Cause.TOPIC_PAUSED));
         }
-        Wait first = line.first(lane -> isOpen(lane, now), slots.free() > 0);
-        if (first != null) {
-            return place(grouped(first, now), now);
+        Decision start = starts.next(placement, now);
+        if (start != null) {
+            return made(start);
         }
         Decision fetch = fetch(now);
         if (fetch != null) {
@@ -224,7 +257,15 @@ final class Schedule {
             return end(full, new Admission.Deferred(Admission.Cause.NODES_FULL));
         }
         fetching.clear();
-        return null;
+        Decision surplus = calls.surplus();
+        return surplus == null ? null : made(surplus);
+    }
+
+    private Decision made(Decision decision) {
+        if (decision instanceof Decision.End(Wait wait, Admission _)) {
+            left(wait);
+        }
+        return decision;
     }
 
     /** Returns the time at which the next decision may become due without an event. */
@@ -244,76 +285,10 @@ final class Schedule {
         }
     }
 
-    private boolean isOpen(WaitingLine.Lane lane, long now) {
-        return mayStart(lane.first(), now) && (lane.reach().isNowhere() || placement.hasRoom(lane.reach()));
-    }
-
-    private boolean goesTo(Wait wait, String node, long now) {
-        return placement.choose(line.reach(wait), wait, now) instanceof Placement.Choice.Go(String to, String _)
-                && to.equals(node);
-    }
-
-    /** Returns whether the replica has a slot for a job, and the job's tenant is below its limits. */
-    private boolean mayStart(Wait wait, long now) {
-        return wait.holdsSlot() || (hasSlot(wait) && tenants.mayStart(wait.tenant(), millis(now)));
-    }
-
-    private boolean hasSlot(Wait wait) {
-        return wait.holdsSlot() || slots.mayTake(wait.topic());
-    }
-
-    /**
-     * Returns the job that goes next in place of the first one: a job of the same tenant for the model that the node
-     * holds, or one whose prompt begins like the last one there.
-     */
-    private Wait grouped(Wait first, long now) {
-        if (groups.isFirm(first, now)
-                || !(placement.choose(line.reach(first), first, now)
-                        instanceof Placement.Choice.Go(String node, String model))) {
-            return first;
-        }
-        Wait same = groups.wouldSwap(node, model)
-                ? line.first(
-                        first.priority(),
-                        lane -> lane.tenant().equals(first.tenant())
-                                && isOpen(lane, now)
-                                && keepsModel(lane, node, now))
-                : groups.alike(first, node).stream()
-                        .filter(wait -> wait.priority() == first.priority()
-                                && wait.tenant().equals(first.tenant())
-                                && mayStart(wait, now)
-                                && goesTo(wait, node, now))
-                        .findFirst()
-                        .orElse(null);
-        if (same == null) {
-            return first;
-        }
-        groups.passedOver(first, now);
-        return same;
-    }
-
-    /** Returns whether the first job of a lane would go to this node, for the model that the node holds. */
-    private boolean keepsModel(WaitingLine.Lane lane, String node, long now) {
-        return lane.first().demand().grouping().group() != Placing.Group.NONE
-                && placement.choose(lane.reach(), lane.first(), now)
-                        instanceof Placement.Choice.Go(String to, String model)
-                && to.equals(node)
-                && !groups.wouldSwap(node, model);
-    }
-
-    private Decision place(Wait wait, long now) {
-        return switch (placement.choose(line.reach(wait), wait, now)) {
-            case Placement.Choice.Go(String node, String model) -> new Decision.Grant(wait, node, model);
-            case Placement.Choice.Never(JobFailure failure) -> end(wait, new Admission.Unservable(failure));
-            case Placement.Choice.AfterFetch _, Placement.Choice.Later _ ->
-                throw new IllegalStateException("no node has room for " + wait);
-        };
-    }
-
     /** Returns what a waiting job needs of a running one; empty if no running job can help. */
     Optional<Preemption.Need> need(Wait wait, long now) {
-        Placement.Reach reach = line.reach(wait);
-        boolean lacksReplicaSlot = !hasSlot(wait);
+        Placement.Reach reach = starts.lineOf(wait).reach(wait);
+        boolean lacksReplicaSlot = !starts.hasSlot(wait);
         boolean hasRoom = placement.hasRoom(reach);
         boolean isLimited = !wait.holdsSlot() && !tenants.mayStart(wait.tenant(), millis(now));
         if (isLimited || reach.isNowhere() || reach.needsFetch() || (hasRoom && !lacksReplicaSlot)) {
@@ -323,9 +298,14 @@ final class Schedule {
         Set<String> full = nodes.full(nodes.usable(reach.nodes(), reach.failed()));
         return Optional.of(new Preemption.Need(
                 wait.priority(),
-                node -> hasRoom || full.contains(node),
-                topic -> !lacksReplicaSlot || slots.mayTakeAfter(wait.topic(), topic),
+                running -> (hasRoom || (full.contains(running.node()) && isNextAfter(running, wait, now)))
+                        && (!lacksReplicaSlot || slots.mayTakeAfter(wait.topic(), running.topic())),
                 lacksReplicaSlot));
+    }
+
+    private boolean isNextAfter(Preemption.Candidate running, Wait wait, long now) {
+        boolean endsCall = running.topic().equals(ReplicaSlots.NO_TOPIC);
+        return starts.isNextAt(placement, wait, running.node(), endsCall, now);
     }
 
     /**
@@ -355,9 +335,11 @@ final class Schedule {
     }
 
     private @Nullable Decision fetch(long now) {
-        for (WaitingLine.Lane lane : line.lanes()) {
+        List<WaitingLine.Lane> lanes = new ArrayList<>(callLine.lanes());
+        lanes.addAll(line.lanes());
+        for (WaitingLine.Lane lane : lanes) {
             if (lane.reach().needsFetch()
-                    && mayStart(lane.first(), now)
+                    && starts.mayStart(lane.first(), now)
                     && placement.choose(lane.reach(), lane.first(), now)
                             instanceof Placement.Choice.AfterFetch(String node, String model)
                     && fetching.add(lane.key())) {
@@ -369,7 +351,7 @@ final class Schedule {
 
     /** Returns the waiting jobs that lack nothing but a node with room. */
     private Stream<WaitingLine.Lane> blockedLanes(long now) {
-        return line.lanes().stream().filter(lane -> lane.avoidsNothing() && mayStart(lane.first(), now));
+        return line.lanes().stream().filter(lane -> lane.avoidsNothing() && starts.mayStart(lane.first(), now));
     }
 
     /** Returns the route keys and topics that are full. */
@@ -389,9 +371,14 @@ final class Schedule {
         return line.waits(priority);
     }
 
-    /** Returns how many of the waiting jobs may run at this node, now or when the node has their model. */
+    int callsWaiting(Priority priority) {
+        return callLine.waits(priority);
+    }
+
+    /** Returns how many of the waiting jobs and calls may run at this node, now or when the node has their model. */
     int waitsFor(String node) {
-        return line.waitsByKey().entrySet().stream()
+        return Stream.of(line, callLine)
+                .flatMap(one -> one.waitsByKey().entrySet().stream())
                 .filter(key -> placement.mayServe(key.getKey(), node))
                 .mapToInt(Map.Entry::getValue)
                 .sum();

@@ -9,11 +9,13 @@ import dev.penstock.route.RouteKey;
 import dev.penstock.route.balance.Demand;
 import dev.penstock.schedule.preempt.Preemption;
 import dev.penstock.schedule.preempt.RunningAttempt;
+import dev.penstock.schedule.slots.ReplicaSlots;
+import dev.penstock.schedule.time.NextLook;
 import dev.penstock.schedule.time.Times;
 import dev.penstock.settings.Settings;
 import dev.penstock.tenant.Tenants;
-import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.Tags;
 import jakarta.inject.Inject;
 import jakarta.inject.Singleton;
 import java.time.Clock;
@@ -86,14 +88,14 @@ public final class Scheduler {
         nextLook = new NextLook(timer);
         present = new NodesNow(settings, nodes, times, chance);
         schedule = Schedule.of(
-                settings.intake(),
+                settings,
                 new Tenants(settings.tenants()),
                 node -> nodes.find(node).filter(Groups::swapsModels).isPresent());
         nodes.onChange(this::changed);
         for (Priority priority : Priority.values()) {
-            Gauge.builder("penstock.jobs.waiting", schedule, _ -> locked(() -> schedule.waits(priority)))
-                    .tag("priority", priority.wireName())
-                    .register(meters);
+            Tags tag = Tags.of("priority", priority.wireName());
+            meters.gauge("penstock.jobs.waiting", tag, schedule, _ -> locked(() -> schedule.waits(priority)));
+            meters.gauge("penstock.calls.waiting", tag, schedule, _ -> locked(() -> schedule.callsWaiting(priority)));
         }
     }
 
@@ -123,6 +125,18 @@ public final class Scheduler {
             long due = deadline == null ? Wait.NEVER : times.of(deadline);
             return new QueueEntry(this, nextTurn++, key, demand, priority, tenant, topic, deferredRecord, due);
         });
+    }
+
+    /**
+     * Creates the queue entry of a direct call, with the next turn. A call needs none of the replica's slots. It is never
+     * deferred. Instead its wait ends with {@link Admission.Refused}: {@code rate_limited} if its tenant is at a limit or
+     * the line is full, {@code no_node} if no node that may serve it is up.
+     *
+     * @param deadline the call's deadline; null if it has none
+     */
+    public QueueEntry enterCall(
+            RouteKey key, Demand demand, Priority priority, String tenant, @Nullable Instant deadline) {
+        return enter(key, demand, priority, tenant, ReplicaSlots.NO_TOPIC, false, deadline);
     }
 
     /**
@@ -158,7 +172,7 @@ public final class Scheduler {
             present.refresh(schedule);
             Optional<JobFailure> tooLong = schedule.placement().tooLong(wait);
             if (tooLong.isPresent()) {
-                result = new Admission.Unservable(tooLong.get());
+                result = new Admission.Refused(tooLong.get());
                 return result;
             }
             schedule.joined(wait, times.now());
@@ -245,16 +259,9 @@ public final class Scheduler {
             useless.add(first);
             Wait wait = entry.toWait(useless, times.of(avoid.notBefore()), now, Wait.NEVER);
             return schedule.spare(wait, now)
-                    .flatMap(go -> nodes.find(go.node())
-                            .flatMap(node -> slotAt(node, wait.demand().promptChars()))
+                    .flatMap(go -> Optional.ofNullable(present.take(schedule, go.node(), wait))
                             .map(slot -> new Admission.Granted(slot, go.model())));
         });
-    }
-
-    private Optional<Node.Slot> slotAt(Node node, long promptChars) {
-        Node.Slot slot = node.tryAcquire(promptChars);
-        schedule.changed(present.load(node));
-        return Optional.ofNullable(slot);
     }
 
     /** Divides the limits of the tenants among the live replicas. */
@@ -372,29 +379,22 @@ public final class Scheduler {
     private void carryOut(Decision decision, long now) {
         switch (decision) {
             case Decision.Grant(Wait wait, String node, String model) -> grant(wait, node, model, now);
-            case Decision.End(Wait wait, Admission how) -> waiter(wait).end(how);
+            case Decision.End(Wait wait, Admission how) ->
+                Objects.requireNonNull(waiters.get(wait.turn())).end(how);
             case Decision.Fetch(String node, String model) -> nodes.fetchMissing(node, model);
         }
     }
 
     private void grant(Wait wait, String name, String model, long now) {
-        Node node = nodes.find(name).orElse(null);
-        Node.Slot slot = node == null ? null : node.tryAcquire(wait.demand().promptChars());
-        if (node == null || slot == null) {
-            // the node reports when it has room again
-            schedule.placement().nodes().find(name).ifPresent(load -> schedule.changed(load.full()));
+        Node.Slot slot = present.take(schedule, name, wait);
+        if (slot == null) {
             return;
         }
-        schedule.changed(present.load(node));
         if (schedule.granted(wait, name, model, now)) {
-            node.pace().swapped();
+            slot.node().pace().swapped();
         }
-        Waiter waiter = waiter(wait);
+        Waiter waiter = Objects.requireNonNull(waiters.get(wait.turn()));
         waiter.entry.takeSlot();
         waiter.end(new Admission.Granted(slot, model));
-    }
-
-    private Waiter waiter(Wait wait) {
-        return Objects.requireNonNull(waiters.get(wait.turn()));
     }
 }

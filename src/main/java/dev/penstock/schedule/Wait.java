@@ -3,6 +3,7 @@ package dev.penstock.schedule;
 import dev.penstock.job.Priority;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.balance.Demand;
+import dev.penstock.schedule.slots.ReplicaSlots;
 import java.util.Comparator;
 import java.util.HashSet;
 import java.util.Map;
@@ -15,9 +16,11 @@ import java.util.Set;
  * @param turn the position of the entry among the entries of its priority; no two entries have the same turn
  * @param demand what the job asks of its node besides the key
  * @param tenant the job's tenant
- * @param topic the job's topic; the entry needs one of the replica's slots for this topic
+ * @param topic the job's topic; the entry needs one of the replica's slots for this topic. It is {@link
+ *     ReplicaSlots#NO_TOPIC} for a direct call
  * @param deferredRecord whether the job arrived on a deferred record
- * @param holdsSlot whether the entry holds one of the replica's slots from an earlier wait
+ * @param holdsSlot whether the entry holds one of the replica's slots from an earlier wait; for a direct call, whether it
+ *     has had a node
  * @param since the time when the wait began
  * @param due the job's deadline; {@link #NEVER} if it has none
  * @param end the time when the wait ends at the latest
@@ -45,8 +48,16 @@ record Wait(
             Comparator.comparingLong(Wait::due).thenComparingLong(Wait::turn);
 
     Wait {
+        if (topic.equals(ReplicaSlots.NO_TOPIC) && deferredRecord) {
+            throw new IllegalArgumentException("a direct call has no record");
+        }
         useless = Set.copyOf(useless);
         notBefore = Map.copyOf(notBefore);
+    }
+
+    /** Returns whether a direct call waits. */
+    boolean isCall() {
+        return topic.equals(ReplicaSlots.NO_TOPIC);
     }
 
     /** Returns whether the wait avoids no node. */

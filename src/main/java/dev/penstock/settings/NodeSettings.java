@@ -110,15 +110,25 @@ public record NodeSettings(
         }
     }
 
-    /** The timeouts of one node. If a timeout is empty, the service's timeout applies. */
-    public record OwnTimeouts(Optional<Duration> connect, Optional<Duration> firstToken, Optional<Duration> idle) {
-        public static final OwnTimeouts NONE = new OwnTimeouts(Optional.empty(), Optional.empty(), Optional.empty());
+    /**
+     * The timeouts of one node or of one routing rule. If a timeout is empty, the service's timeout applies.
+     *
+     * @param queue the longest time that a direct call waits for a node; always empty for a node
+     */
+    public record OwnTimeouts(
+            Optional<Duration> connect,
+            Optional<Duration> firstToken,
+            Optional<Duration> idle,
+            Optional<Duration> queue) {
+        public static final OwnTimeouts NONE =
+                new OwnTimeouts(Optional.empty(), Optional.empty(), Optional.empty(), Optional.empty());
 
         public Settings.Timeouts over(Settings.Timeouts service) {
             return new Settings.Timeouts(
                     connect.orElse(service.connect()),
                     firstToken.orElse(service.firstToken()),
-                    idle.orElse(service.idle()));
+                    idle.orElse(service.idle()),
+                    queue.orElse(service.queue()));
         }
     }
 

@@ -25,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  * @param parameters the default parameters of every request
  * @param tenants the weights and limits of the tenants that have any, by name
  * @param permissions the optional fields that a job's body may have
+ * @param admission how direct calls and jobs share the line for the nodes
  * @param refuseEarly whether a waiting job ends as soon as it is predicted to miss its deadline
  * @param groups the names of the consumer groups
  * @param runtimeChanges whether nodes may be added and removed, and topics, pools and nodes paused, at run time
@@ -43,6 +44,7 @@ public record Settings(
         Retries retries,
         Continuing continuing,
         Breaker breaker,
+        Admission admission,
         boolean refuseEarly,
         Duration jobTimeout,
         Duration maxJobTimeout,
@@ -119,7 +121,17 @@ public record Settings(
                 new Answers(64L * MEGABYTE, 16 * MEGABYTE, 4 * MEGABYTE, 32 * MEGABYTE, 256L * MEGABYTE);
     }
 
-    public record Timeouts(Duration connect, Duration firstToken, Duration idle) {}
+    /** @param queue the longest time that a direct call waits for a node */
+    public record Timeouts(Duration connect, Duration firstToken, Duration idle, Duration queue) {}
+
+    /**
+     * How direct calls and jobs share the line for the nodes.
+     *
+     * @param maxWaiting the maximum number of direct calls that wait for a node in this replica
+     * @param interactiveShare the share of a node's slots that is kept for direct calls while both calls and jobs wait
+     *     for it; 0 to 1
+     */
+    public record Admission(int maxWaiting, double interactiveShare) {}
 
     /** When an attempt may continue the published text of an earlier attempt. */
     public enum Continuing {

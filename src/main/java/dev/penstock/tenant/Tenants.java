@@ -206,6 +206,11 @@ public final class Tenants {
         return next;
     }
 
+    /** Returns the milliseconds until the tenant's last minute has room; 0 if it has room now. */
+    public long opensInMillis(String tenant, long nowMillis) {
+        return isLimited(tenant) ? account(tenant).window.opensInMillis(nowMillis) : 0;
+    }
+
     /** Returns which limit the tenant has reached, how much of it is used, and when it frees; empty if none. */
     public Optional<String> obstacle(String tenant, long nowMillis) {
         if (!isLimited(tenant)) {

@@ -79,7 +79,7 @@ public class GrantBenchmark {
         for (int i = 0; i < NODES; i++) {
             nodes.server("node-" + i).up("model-" + i % MODELS, "common");
             held.add(
-                    Objects.requireNonNull(nodes.find("node-" + i).orElseThrow().tryAcquire(0)));
+                    Objects.requireNonNull(nodes.find("node-" + i).orElseThrow().tryAcquire(0, false)));
         }
         for (int i = 0; i < waiting; i++) {
             int model = i % (MODELS + 1);

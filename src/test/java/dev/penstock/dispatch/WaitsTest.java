@@ -74,7 +74,7 @@ class WaitsTest {
                 .isEqualTo(new Waiting(Waiting.Code.SLOT, "it waits for its turn; node gpu-a has a free slot", CAME));
 
         Node node = rig.nodes.find("gpu-a").orElseThrow();
-        try (Node.Slot _ = Objects.requireNonNull(node.tryAcquire(0))) {
+        try (Node.Slot _ = Objects.requireNonNull(node.tryAcquire(0, false))) {
             assertThat(waits.of(new Waits.Subject(null, "default", LLAMA), CAME))
                     .isEqualTo(new Waiting(Waiting.Code.SLOT, "no slot is free: gpu-a has 1 of 1 in use", CAME));
         }
@@ -168,7 +168,7 @@ class WaitsTest {
         Waits waits = waits(rig);
         rig.nodes.server("gpu-a").up("llama");
         try (Node.Slot slot =
-                Objects.requireNonNull(rig.nodes.find("gpu-a").orElseThrow().tryAcquire(0))) {
+                Objects.requireNonNull(rig.nodes.find("gpu-a").orElseThrow().tryAcquire(0, false))) {
             slot.failed(JobFailure.of(JobFailure.Code.FIRST_TOKEN_TIMEOUT, "silent"));
         }
 

@@ -132,7 +132,7 @@ class AttemptStreamTest {
     private AttemptStream attempt(PromptJob job, Duration atMost) {
         rig.nodes.server("gpu-a").up("llama").answers(script);
         return new AttemptStream(
-                new NodeCall(Objects.requireNonNull(rig.node("gpu-a").tryAcquire(0)), "llama"),
+                new NodeCall(Objects.requireNonNull(rig.node("gpu-a").tryAcquire(0, false)), "llama"),
                 new Asked(job, Rule.NONE, null),
                 new Answer.Head("chatcmpl-1", 0, "llama", job.task()),
                 new GivingWay(
@@ -342,7 +342,7 @@ class AttemptStreamTest {
             throw new IllegalStateException("of the test");
         });
         AttemptStream attempt = new AttemptStream(
-                new NodeCall(Objects.requireNonNull(rig.node("gpu-a").tryAcquire(0)), "llama"),
+                new NodeCall(Objects.requireNonNull(rig.node("gpu-a").tryAcquire(0, false)), "llama"),
                 new Asked(job(), Rule.NONE, null),
                 new Answer.Head("chatcmpl-1", 0, "llama", Task.CHAT),
                 new GivingWay(

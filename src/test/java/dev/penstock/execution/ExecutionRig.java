@@ -176,6 +176,18 @@ final class ExecutionRig {
         return new Run(work, new RecordingSink()).begin();
     }
 
+    /** Starts a direct call. */
+    Run startCall(PromptJob job, Rule rule) {
+        Work work = new Work(job, rule, RECORD, null, 0, 0, 0, null);
+        QueueEntry entry = scheduler.enterCall(
+                RouteKey.of(job, Decision.NONE),
+                Demand.of(job, rule, settings.parameters()),
+                job.priority(),
+                job.tenant(),
+                job.deadline());
+        return new Run(work, new RecordingSink(), entry).begin();
+    }
+
     Run start(Work work, RecordingSink sink) {
         return new Run(work, sink).begin();
     }
@@ -195,15 +207,22 @@ final class ExecutionRig {
         private final CompletableFuture<Execution.Result> result = new CompletableFuture<>();
 
         private Run(Work work, RecordingSink sink) {
+            this(
+                    work,
+                    sink,
+                    scheduler.enter(
+                            RouteKey.of(work.job(), Decision.NONE),
+                            Demand.of(work.job(), work.rule(), settings.parameters()),
+                            work.job().priority(),
+                            work.job().tenant(),
+                            "prompt-jobs",
+                            false,
+                            null));
+        }
+
+        private Run(Work work, RecordingSink sink, QueueEntry entry) {
             this.sink = sink;
-            entry = scheduler.enter(
-                    RouteKey.of(work.job(), Decision.NONE),
-                    Demand.of(work.job(), work.rule(), settings.parameters()),
-                    work.job().priority(),
-                    work.job().tenant(),
-                    "prompt-jobs",
-                    false,
-                    null);
+            this.entry = entry;
             execution = new Execution(
                     work,
                     entry,
@@ -274,10 +293,16 @@ final class ExecutionRig {
     }
 
     int waiting() {
-        return (int) meters.get("penstock.jobs.waiting")
-                .tag("priority", "normal")
-                .gauge()
-                .value();
+        return waiting("penstock.jobs.waiting");
+    }
+
+    /** Returns when so many direct calls wait. */
+    void awaitWaitingCalls(int count) {
+        Conditions.await(() -> waiting("penstock.calls.waiting") == count, () -> "not so many calls wait");
+    }
+
+    private int waiting(String gauge) {
+        return (int) meters.get(gauge).tag("priority", "normal").gauge().value();
     }
 
     /** Returns when a server has had so many requests. */

@@ -226,7 +226,7 @@ class HedgedAttemptTest {
 
     @Test
     void without_a_free_slot_at_another_node_the_first_one_stays_alone() {
-        Node.Slot taken = Objects.requireNonNull(rig.node("b").tryAcquire(0));
+        Node.Slot taken = Objects.requireNonNull(rig.node("b").tryAcquire(0, false));
         ExecutionRig.Run run = start(AFTER);
 
         rig.pass(AFTER.multipliedBy(10));

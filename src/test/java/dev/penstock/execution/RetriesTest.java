@@ -145,7 +145,7 @@ class RetriesTest {
         ExecutionRig rig = new ExecutionRig(VLLM, VLLM_B);
         rig.nodes.server("gpu-a").up("llama").onCall(call -> call.fail(busy(Duration.ofHours(1))));
         FakeNodes.Server other = rig.nodes.server("gpu-b").up("llama").onCall(call -> call.answer("Hi"));
-        Node.Slot held = Objects.requireNonNull(rig.node("gpu-b").tryAcquire(0));
+        Node.Slot held = Objects.requireNonNull(rig.node("gpu-b").tryAcquire(0, false));
 
         ExecutionRig.Run run = rig.start("llama");
         Conditions.await(() -> run.sink.nodes().equals(List.of("gpu-a")), () -> "it did not begin");

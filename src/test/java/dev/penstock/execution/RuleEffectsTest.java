@@ -73,7 +73,8 @@ class RuleEffectsTest {
                 new ExecutionRig(ExecutionRig.VLLM, Map.of("retries.max-attempts", "1", "timeouts.first-token", "1h"));
         rig.nodes.server("gpu-a").up("llama");
         Rule fast = rule(
-                new NodeSettings.OwnTimeouts(Optional.empty(), Optional.of(Duration.ofMillis(50)), Optional.empty()),
+                new NodeSettings.OwnTimeouts(
+                        Optional.empty(), Optional.of(Duration.ofMillis(50)), Optional.empty(), Optional.empty()),
                 Rule.OwnRetries.NONE);
 
         ExecutionRig.Run run = rig.start(new Work(

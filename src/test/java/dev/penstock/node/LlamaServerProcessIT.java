@@ -108,7 +108,7 @@ class LlamaServerProcessIT {
         nodes.added(Map.of("own", settings(had.gguf(), "-c", "4096", "--parallel", "1", "--threads-http", "1")));
         Node node = up("own");
         ProcessHandle server = servers().findFirst().orElseThrow();
-        try (Node.Slot slot = Objects.requireNonNull(node.tryAcquire(0));
+        try (Node.Slot slot = Objects.requireNonNull(node.tryAcquire(0, false));
                 TokenStream running = node.upstream().stream(prompt(4000))) {
             Heard.next(running);
             for (int silent = 0; silent < 4; silent++) {
@@ -180,7 +180,7 @@ class LlamaServerProcessIT {
         nodes.added(Map.of("own", settings(had.gguf(), "-c", "4096")));
         Node before = up("own");
         ProcessHandle first = servers().findFirst().orElseThrow();
-        Node.Slot slot = before.tryAcquire(0);
+        Node.Slot slot = before.tryAcquire(0, false);
         assertThat(slot).isNotNull();
         try (slot;
                 TokenStream running = before.upstream().stream(prompt(3000))) {

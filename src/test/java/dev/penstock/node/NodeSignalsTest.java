@@ -46,7 +46,7 @@ class NodeSignalsTest {
 
     /** The node reads a prompt of 400 characters, 100 tokens, in a tenth of a second. */
     private void measure() {
-        try (Node.Slot slot = Objects.requireNonNull(node.tryAcquire(400))) {
+        try (Node.Slot slot = Objects.requireNonNull(node.tryAcquire(400, false))) {
             now = now.plus(Duration.ofMillis(100));
             slot.heard();
         }
@@ -71,8 +71,8 @@ class NodeSignalsTest {
     @Test
     void our_own_requests_do_not_count_twice() throws InterruptedException {
         measure();
-        try (Node.Slot _ = Objects.requireNonNull(node.tryAcquire(0));
-                Node.Slot _ = Objects.requireNonNull(node.tryAcquire(0))) {
+        try (Node.Slot _ = Objects.requireNonNull(node.tryAcquire(0, false));
+                Node.Slot _ = Objects.requireNonNull(node.tryAcquire(0, false))) {
             server.shows(seen(2, 0, 0));
             loop.scrape();
 

@@ -90,9 +90,9 @@ class NodeSlotsTest {
     @Test
     void no_request_begins_while_the_minute_is_full() {
         NodeSlots limited = slots(OptionalInt.of(2), OptionalInt.empty());
-        NodeSlots.Held first = limited.take(0, 0);
+        NodeSlots.Held first = limited.take(0, false, 0);
         limited.free(first, 10);
-        limited.free(limited.take(0, 20), 30);
+        limited.free(limited.take(0, false, 20), 30);
 
         assertThat(limited.areFree(30)).isFalse();
         assertThat(limited.limitAt(30))
@@ -108,7 +108,7 @@ class NodeSlotsTest {
     @Test
     void tokens_count_as_an_estimate_until_the_node_reports_them() {
         NodeSlots limited = slots(OptionalInt.empty(), OptionalInt.of(500));
-        NodeSlots.Held request = limited.take(2_000, 0);
+        NodeSlots.Held request = limited.take(2_000, false, 0);
         assertThat(limited.fullMinute(0))
                 .as("a fourth of the characters, and an answer")
                 .contains("700 of 500 tokens");
@@ -123,7 +123,7 @@ class NodeSlotsTest {
         limited.share(new Replicas(List.of("a", "b", "c"), "a"), 0);
 
         assertThat(limited.exceeded()).contains("node 'gpu-a' has tokens-per-minute 2, and there are 3 replicas");
-        limited.take(0, 0);
+        limited.take(0, false, 0);
         assertThat(limited.fullMinute(0)).contains("200 of 1 tokens");
     }
 
@@ -138,7 +138,7 @@ class NodeSlotsTest {
         for (int i = 0; i < 100; i++) {
             List<NodeSlots.Held> all = new ArrayList<>();
             while (adaptive.areFree(i * 1_000L)) {
-                all.add(adaptive.take(0, i * 1_000L));
+                all.add(adaptive.take(0, false, i * 1_000L));
             }
             all.forEach(request -> adaptive.spoke(request, request.begunMillis() + 100));
             all.forEach(request -> adaptive.free(request, request.begunMillis() + 200));
@@ -157,7 +157,7 @@ class NodeSlotsTest {
     private void take(int requests) {
         for (int i = 0; i < requests; i++) {
             assertThat(slots.areFree(0)).isTrue();
-            held.add(slots.take(0, 0));
+            held.add(slots.take(0, false, 0));
         }
     }
 }

@@ -161,7 +161,7 @@ class NodeTest {
         node.probe();
         assertThat(node.health().state()).isEqualTo(Node.State.LOADING);
         assertThat(node.health().lastError()).endsWith("answered 503 (it loads its model)");
-        assertThat(node.tryAcquire(0)).isNull();
+        assertThat(node.tryAcquire(0, false)).isNull();
 
         fake.probes(_ -> Optional.empty());
         node.probe();
@@ -174,7 +174,7 @@ class NodeTest {
     void a_server_that_stands_still_is_down_though_jobs_keep_coming() throws InterruptedException {
         Duration patience = node.timeouts().firstToken();
         node.probe();
-        Node.Slot slot = Objects.requireNonNull(node.tryAcquire(0));
+        Node.Slot slot = Objects.requireNonNull(node.tryAcquire(0, false));
         fake.probes(_ -> Optional.of(Answer.of("late").stallBeforeResponse()));
         silent.set(true);
 
@@ -270,7 +270,7 @@ class NodeTest {
         node.probe();
         List<Node.Slot> held = new ArrayList<>();
         for (int i = 0; i < 4; i++) {
-            held.add(node.tryAcquire(0));
+            held.add(node.tryAcquire(0, false));
         }
         held.getLast().failed(JobFailure.of(JobFailure.Code.NODE_OVERLOADED, "busy"));
         held.removeLast().close();
@@ -279,11 +279,11 @@ class NodeTest {
         assertThat(node.limit()).as("its own").isEqualTo(7);
         assertThat(node.hasRoom()).as("it rests").isFalse();
         now.updateAndGet(time -> time.plusSeconds(1));
-        held.add(node.tryAcquire(0));
+        held.add(node.tryAcquire(0, false));
         assertThat(node.inFlight()).isEqualTo(3);
-        assertThat(node.tryAcquire(0)).isNull();
+        assertThat(node.tryAcquire(0, false)).isNull();
         now.updateAndGet(time -> time.plusSeconds(5));
-        assertThat(node.tryAcquire(0)).isNotNull();
+        assertThat(node.tryAcquire(0, false)).isNotNull();
     }
 
     @Test
@@ -332,7 +332,7 @@ class NodeTest {
     void what_runs_when_the_share_becomes_smaller_goes_on_and_nothing_else_begins() throws InterruptedException {
         node.probe();
         List<Node.Slot> held = new ArrayList<>();
-        for (Node.Slot slot = node.tryAcquire(0); slot != null; slot = node.tryAcquire(0)) {
+        for (Node.Slot slot = node.tryAcquire(0, false); slot != null; slot = node.tryAcquire(0, false)) {
             held.add(slot);
         }
         assertThat(held).hasSize(7);
@@ -343,9 +343,9 @@ class NodeTest {
         for (int left = 6; left >= 2; left--) {
             held.removeLast().close();
             assertThat(node.inFlight()).isEqualTo(left);
-            assertThat(node.tryAcquire(0)).isNull();
+            assertThat(node.tryAcquire(0, false)).isNull();
         }
         held.removeLast().close();
-        assertThat(node.tryAcquire(0)).isNotNull();
+        assertThat(node.tryAcquire(0, false)).isNotNull();
     }
 }

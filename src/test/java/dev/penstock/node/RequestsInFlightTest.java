@@ -29,10 +29,10 @@ class RequestsInFlightTest {
     @Test
     void listeners_hear_when_a_full_minute_has_room_again() {
         nodes.server("gpu-a").up("llama");
-        Objects.requireNonNull(node.tryAcquire(0)).close();
+        Objects.requireNonNull(node.tryAcquire(0, false)).close();
         time.pass(Duration.ofSeconds(10));
-        Objects.requireNonNull(node.tryAcquire(0)).close();
-        assertThat(node.tryAcquire(0)).isNull();
+        Objects.requireNonNull(node.tryAcquire(0, false)).close();
+        assertThat(node.tryAcquire(0, false)).isNull();
         assertThat(node.requests().fullMinute()).hasValue("2 of 2 requests in the last minute");
         nodes.onChange(_ -> changes.incrementAndGet());
 
@@ -52,7 +52,7 @@ class RequestsInFlightTest {
         FakeNodes limited = new FakeNodes(tokens, time.clock(), time::later);
         Node only = limited.find("gpu-a").orElseThrow();
         limited.server("gpu-a").up("llama");
-        try (Node.Slot slot = Objects.requireNonNull(only.tryAcquire(400))) {
+        try (Node.Slot slot = Objects.requireNonNull(only.tryAcquire(400, false))) {
             slot.sent();
             assertThat(only.hasRoom()).isTrue();
             slot.answered(new Usage(100, 1_500), 1);
@@ -69,7 +69,7 @@ class RequestsInFlightTest {
     void a_larger_share_is_heard_of_too() {
         nodes.server("gpu-a").up("llama");
         nodes.share(new Replicas(List.of("a", "b"), "a"));
-        Objects.requireNonNull(node.tryAcquire(0)).close();
+        Objects.requireNonNull(node.tryAcquire(0, false)).close();
         time.pass(Duration.ofSeconds(1));
         nodes.share(new Replicas(List.of("a"), "a"));
         nodes.onChange(_ -> changes.incrementAndGet());

@@ -26,8 +26,8 @@ record Stage(
         Runnable onFirstToken,
         BooleanSupplier idle,
         Settings.Timeouts timeouts) {
-    private static final Settings.Timeouts PATIENT =
-            new Settings.Timeouts(Duration.ofSeconds(2), Duration.ofMinutes(2), Duration.ofMinutes(2));
+    private static final Settings.Timeouts PATIENT = new Settings.Timeouts(
+            Duration.ofSeconds(2), Duration.ofMinutes(2), Duration.ofMinutes(2), Duration.ofMinutes(2));
 
     static Stage of(Upstream client, String model) {
         return new Stage(client, model, "Tell me about the river", Optional.empty(), 1, () -> {}, () -> true, PATIENT);
@@ -54,7 +54,7 @@ record Stage(
     }
 
     Stage within(Duration firstToken, Duration idleFor) {
-        Settings.Timeouts shorter = new Settings.Timeouts(timeouts.connect(), firstToken, idleFor);
+        Settings.Timeouts shorter = new Settings.Timeouts(timeouts.connect(), firstToken, idleFor, timeouts.queue());
         return new Stage(client, model, says, expected, tries, onFirstToken, idle, shorter);
     }
 }

@@ -8,8 +8,10 @@ import dev.penstock.node.NodeLoad;
 import dev.penstock.route.Router;
 import dev.penstock.route.Targets;
 import dev.penstock.route.balance.Demand;
+import dev.penstock.schedule.slots.ReplicaSlots;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.Placing;
+import dev.penstock.settings.Settings;
 import dev.penstock.tenant.Tenants;
 import java.time.Duration;
 import java.util.ArrayDeque;
@@ -162,7 +164,8 @@ class GroupsTest {
                     new DeferralPolicy(Duration.ofSeconds(5), IN_HAND, tenants),
                     new ReplicaSlots(IN_HAND, Map.of()),
                     new Groups(swapsModels),
-                    tenants);
+                    tenants,
+                    new Settings.Admission(1_000, 0.25));
             Router.NodeView view = new Router.NodeView(
                     "a", Backend.OLLAMA, "cpu", List.of("A", "B", "C"), Map.of(), true, null, Router.Fetching.NEVER);
             Router router = new Router(Map.of(), null, false);
@@ -176,7 +179,7 @@ class GroupsTest {
 
         private static NodesView.Load load(int inFlight) {
             return new NodesView.Load(
-                    "a", Node.State.UP, 0, inFlight, 1, 1 - inFlight, false, List.of(), NodeLoad.UNKNOWN, 1, false);
+                    "a", Node.State.UP, 0, inFlight, 1, 1 - inFlight, false, List.of(), NodeLoad.UNKNOWN, 1, false, 0);
         }
 
         Played play(int jobs) {

@@ -121,7 +121,8 @@ class LeastLoadTest {
                 List.of(new WireProtocol.Model("llama", !mustLoad, null)),
                 work,
                 1,
-                false);
+                false,
+                0);
     }
 
     /**
@@ -148,7 +149,8 @@ class LeastLoadTest {
                                 load.models(),
                                 NodeLoad.UNKNOWN,
                                 load.weight(),
-                                load.rests()))
+                                load.rests(),
+                                load.calls()))
                 .play(jobs, _ -> new LeastLoad())
                 .millisToFirstToken(0.95);
 

@@ -154,7 +154,7 @@ final class PoolSimulation {
                 .map(load -> new Router.Candidate(load.name(), "llama"))
                 .toList();
         String name = chooser.node(job, NodesView.of(loads).options(pool, Demand.ofChars(chars), _ -> true));
-        Node.Slot slot = Objects.requireNonNull(nodes.find(name).orElseThrow().tryAcquire(chars));
+        Node.Slot slot = Objects.requireNonNull(nodes.find(name).orElseThrow().tryAcquire(chars, false));
         Server server = Objects.requireNonNull(servers.get(name));
         boolean hit = server.cache.put(job.prefix(), true) != null;
         hits += hit ? 1 : 0;

@@ -117,7 +117,7 @@ class RoutePreviewTest {
             rig.pass(Duration.ofSeconds(1));
             slot.heard();
         }
-        try (Node.Slot slot = Objects.requireNonNull(rig.node("a").tryAcquire(4_000))) {
+        try (Node.Slot slot = Objects.requireNonNull(rig.node("a").tryAcquire(4_000, false))) {
             rig.pass(Duration.ofSeconds(1));
             slot.heard();
         }

@@ -10,6 +10,8 @@ import dev.penstock.node.NodeLoad;
 import dev.penstock.route.RouteKey;
 import dev.penstock.route.Router;
 import dev.penstock.route.balance.Demand;
+import dev.penstock.schedule.slots.ReplicaSlots;
+import dev.penstock.settings.Settings;
 import dev.penstock.tenant.TenantLimits;
 import dev.penstock.tenant.Tenants;
 import java.time.Duration;
@@ -94,7 +96,8 @@ class SchedulePropertyTest {
                     new DeferralPolicy(Duration.ofNanos(NaiveSchedule.PARK), slots, tenants),
                     new ReplicaSlots(slots, topicSlots),
                     new Groups(_ -> false),
-                    tenants);
+                    tenants,
+                    new Settings.Admission(1_000, 0.25));
             for (int i = 0; i < 1 + chance.nextInt(5); i++) {
                 Set<String> models = new HashSet<>(Set.of(model()));
                 models.add(model());
@@ -302,7 +305,8 @@ class SchedulePropertyTest {
                     List.of(),
                     NodeLoad.UNKNOWN,
                     1,
-                    false);
+                    false,
+                    0);
         }
 
         private String model() {

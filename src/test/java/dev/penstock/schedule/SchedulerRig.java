@@ -76,19 +76,33 @@ final class SchedulerRig {
         return scheduler.enter(key, Demand.ofChars(0), priority, tenant, "prompt-jobs", deferredRecord, null);
     }
 
+    QueueEntry enterCall(String model) {
+        return enterCall(model, "default");
+    }
+
+    QueueEntry enterCall(String model, String tenant) {
+        return enterCall(model, Priority.NORMAL, tenant);
+    }
+
+    QueueEntry enterCall(String model, Priority priority, String tenant) {
+        RouteKey key = new RouteKey(model, Task.CHAT, PromptJob.Pins.NONE);
+        return scheduler.enterCall(key, Demand.ofChars(0), priority, tenant, null);
+    }
+
     Node node(String name) {
         return nodes.find(name).orElseThrow();
     }
 
     Node.Slot take(String node) {
-        return Objects.requireNonNull(node(node).tryAcquire(0));
+        return Objects.requireNonNull(node(node).tryAcquire(0, false));
     }
 
     double waiting(String priority) {
-        return meters.get("penstock.jobs.waiting")
-                .tag("priority", priority)
-                .gauge()
-                .value();
+        return gauge("penstock.jobs.waiting", "priority", priority);
+    }
+
+    double gauge(String name, String tag, String value) {
+        return meters.get(name).tag(tag, value).gauge().value();
     }
 
     /** A wait on a thread of its own. */
@@ -152,6 +166,8 @@ final class SchedulerRig {
     }
 
     private double waiting() {
-        return waiting("high") + waiting("normal") + waiting("low");
+        return Stream.of("high", "normal", "low")
+                .mapToDouble(priority -> waiting(priority) + gauge("penstock.calls.waiting", "priority", priority))
+                .sum();
     }
 }

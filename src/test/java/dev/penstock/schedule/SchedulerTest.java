@@ -296,7 +296,7 @@ class SchedulerTest {
         SchedulerRig rig = new SchedulerRig(GPU_A);
         rig.nodes.server("gpu-a").up("llama");
 
-        assertThat(blocked(rig, "another").result()).isInstanceOf(Admission.Unservable.class);
+        assertThat(blocked(rig, "another").result()).isInstanceOf(Admission.Refused.class);
     }
 
     @Test

@@ -1,5 +1,6 @@
 package dev.penstock.schedule;
 
+import dev.penstock.job.JobFailure;
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.PromptSize;
@@ -12,8 +13,10 @@ import dev.penstock.route.Router;
 import dev.penstock.route.balance.Demand;
 import dev.penstock.route.balance.LeastLoad;
 import dev.penstock.route.balance.Length;
+import dev.penstock.schedule.slots.ReplicaSlots;
 import dev.penstock.settings.Backend;
 import dev.penstock.settings.Placing;
+import dev.penstock.settings.Settings;
 import dev.penstock.tenant.TenantLimits;
 import dev.penstock.tenant.Tenants;
 import java.time.Duration;
@@ -35,7 +38,8 @@ import org.jspecify.annotations.Nullable;
  * Plays a script against a {@link Schedule}, with nodes that are only numbers and with a clock that the script moves.
  *
  * <p>Settings: {@code slots=8 low=0 park=5s}, {@code t=1} for the slots of the topic {@code t}, and for the tenant {@code
- * acme} {@code acme:weight=3 acme:most=2 acme:requests=10 acme:tokens=500}. Events, with semicolons
+ * acme} {@code acme:weight=3 acme:most=2 acme:requests=10 acme:tokens=500}; for direct calls {@code calls=1000
+ * share=0.25}. Events, with semicolons
  * between them:
  *
  * <ul>
@@ -46,6 +50,7 @@ import org.jspecify.annotations.Nullable;
  *   <li>{@code full a}: its slots are taken by others; {@code refuses a}: it says that it has room, and gives no slot
  *   <li>{@code join 1 llama high copy tenant=acme topic=t due=9s end=2s useless=a,b after=a@500ms}: an entry with that turn
  *       waits; also {@code chars=400 tokens=9000 drops prefix=7 ungrouped}
+ *   <li>{@code call 1 llama high}: a direct call waits, with the same words as {@code join}
  *   <li>{@code done 1}: its attempt is over, and its run; {@code failed 1}: its attempt only; {@code leave 1}: its wait is over
  *   <li>{@code used 1 20 30}: its attempt had so many tokens
  *   <li>{@code pause t}, {@code resume t}: the topic {@code t}
@@ -54,7 +59,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Decisions: {@code 1@a} (granted), {@code 1@a!} (granted, and the node swaps its model),
  * {@code 1:down}, {@code 1:full}, {@code 1:paused}, {@code 1:limit} (deferred), {@code 1:late}, {@code 1:never} and
- * {@code fetch:a:phi}.
+ * {@code fetch:a:phi}; {@code 1:no_node} and {@code 1:rate_limited} for a refused call.
  */
 final class Script {
     private final Schedule schedule;
@@ -81,6 +86,7 @@ final class Script {
         private Node.State state = Node.State.UP;
         private long since;
         private int inFlight;
+        private int calls;
 
         private FakeNode(String name, String pool, int slots, List<String> models, boolean fetches, long since) {
             this.name = name;
@@ -98,7 +104,18 @@ final class Script {
                             .map(model -> new WireProtocol.Model(model, true, context))
                             .toList();
             return new NodesView.Load(
-                    name, state, since, inFlight, slots, slots - inFlight, false, listed, NodeLoad.UNKNOWN, 1, false);
+                    name,
+                    state,
+                    since,
+                    inFlight,
+                    slots,
+                    slots - inFlight,
+                    false,
+                    listed,
+                    NodeLoad.UNKNOWN,
+                    1,
+                    false,
+                    calls);
         }
 
         private Router.NodeView view() {
@@ -115,7 +132,8 @@ final class Script {
     }
 
     Script(String settings) {
-        Map<String, String> keys = new HashMap<>(Map.of("slots", "8", "low", "0", "park", "5s"));
+        Map<String, String> keys =
+                new HashMap<>(Map.of("slots", "8", "low", "0", "park", "5s", "calls", "1000", "share", "0.25"));
         Arrays.stream(settings.trim().split(" +", -1))
                 .filter(setting -> !setting.isEmpty())
                 .forEach(setting -> keys.put(setting.split("=", -1)[0], setting.split("=", -1)[1]));
@@ -123,7 +141,9 @@ final class Script {
         double low = Double.parseDouble(keys.getOrDefault("low", ""));
         Duration park = duration(keys.getOrDefault("park", ""));
         Map<String, Integer> topicSlots = new HashMap<>();
-        keys.keySet().removeAll(Set.of("slots", "low", "park"));
+        Settings.Admission admission = new Settings.Admission(
+                Integer.parseInt(keys.getOrDefault("calls", "")), Double.parseDouble(keys.getOrDefault("share", "")));
+        keys.keySet().removeAll(Set.of("slots", "low", "park", "calls", "share"));
         Tenants tenants = new Tenants(tenants(keys));
         keys.keySet().removeIf(key -> key.contains(":"));
         keys.forEach((topic, count) -> topicSlots.put(topic, Integer.parseInt(count)));
@@ -132,7 +152,8 @@ final class Script {
                 new DeferralPolicy(park, slots, tenants),
                 new ReplicaSlots(slots, topicSlots),
                 new Groups(swappers::contains),
-                tenants);
+                tenants,
+                admission);
     }
 
     private static Map<String, TenantLimits> tenants(Map<String, String> keys) {
@@ -209,7 +230,7 @@ final class Script {
                 reroute();
             }
             case "refuses" -> node(of).refuses = true;
-            case "join" -> join(words);
+            case "join", "call" -> join(words);
             case "used" ->
                 schedule.tenants()
                         .used(turn(of), Long.parseLong(words[2]), Long.parseLong(words[3]), Schedule.millis(now));
@@ -218,6 +239,7 @@ final class Script {
                 FakeNode node = nodes.get(running.remove(turn(of)));
                 if (node != null) {
                     node.inFlight--;
+                    node.calls -= ReplicaSlots.NO_TOPIC.equals(topics.get(turn(of))) ? 1 : 0;
                     schedule.changed(node.load());
                 }
                 if (what.equals("done")) {
@@ -245,7 +267,7 @@ final class Script {
         long turn = turn(words[1]);
         Priority priority = Priority.NORMAL;
         String tenant = "default";
-        String topic = "jobs";
+        String topic = words[0].equals("call") ? ReplicaSlots.NO_TOPIC : "jobs";
         long chars = 0;
         boolean copy = false;
         long end = now + Duration.ofDays(1).toNanos();
@@ -334,7 +356,8 @@ final class Script {
                                         case TENANT_LIMIT -> "limit";
                                     };
                                 case Admission.TimedOut() -> "late";
-                                case Admission.Unservable _ -> "never";
+                                case Admission.Refused(JobFailure failure) ->
+                                    waiting.isCall() ? failure.code().wireName() : "never";
                                 case Admission.Granted _, Admission.Stopped _ -> throw new AssertionError(how);
                             });
                 case Decision.Fetch(String node, String model) -> decisions.add("fetch:" + node + ":" + model);
@@ -352,6 +375,7 @@ final class Script {
             return;
         }
         node.inFlight++;
+        node.calls += wait.isCall() ? 1 : 0;
         schedule.changed(node.load());
         boolean swaps = schedule.granted(wait, node.name, model, now);
         holders.add(wait.turn());

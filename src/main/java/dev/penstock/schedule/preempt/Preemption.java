@@ -31,20 +31,24 @@ public final class Preemption {
     /**
      * A running attempt that may stop.
      *
+     * @param topic the topic of the job; the run holds one of the replica's slots for this topic, unless it is a direct
+     *     call
      * @param preemptions how often the run was stopped before
      */
-    public record Candidate(Priority priority, String topic, int preemptions, RunningAttempt attempt) {}
+    public record Candidate(Priority priority, String topic, int preemptions, RunningAttempt attempt) {
+        public String node() {
+            return attempt.node();
+        }
+    }
 
     /**
      * What a waiting job lacks.
      *
      * @param priority the priority of the job
-     * @param nodes tests whether a slot of a node helps the job
-     * @param topics tests whether the slot of the replica that a job of a topic holds helps the job
+     * @param helps tests whether the job can start when a running attempt stops
      * @param lacksReplicaSlot whether the job lacks a slot of the replica
      */
-    public record Need(
-            Priority priority, Predicate<String> nodes, Predicate<String> topics, boolean lacksReplicaSlot) {}
+    public record Need(Priority priority, Predicate<Candidate> helps, boolean lacksReplicaSlot) {}
 
     public void began(long turn, Candidate candidate) {
         running.put(turn, candidate);
@@ -107,8 +111,7 @@ public final class Preemption {
                         candidate.priority().rank() > need.priority().rank()
                                 && candidate.preemptions() < MOST
                                 && candidate.attempt().mayStop()
-                                && need.nodes().test(candidate.attempt().node())
-                                && need.topics().test(candidate.topic()))
+                                && need.helps().test(candidate))
                 .max(Comparator.<Candidate>comparingLong(
                                 candidate -> candidate.attempt().left())
                         .thenComparingInt(candidate -> candidate.priority().rank()))

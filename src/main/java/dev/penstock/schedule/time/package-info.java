@@ -1,4 +1,4 @@
-/** Converts the times of jobs to times of the scheduler's clock. */
+/** The scheduler's clock and its timer. */
 @NullMarked
 package dev.penstock.schedule.time;
 

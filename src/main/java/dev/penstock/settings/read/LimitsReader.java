@@ -1,10 +1,11 @@
 package dev.penstock.settings.read;
 
 import dev.penstock.settings.Settings;
+import dev.penstock.settings.source.AdmissionConfig;
 import dev.penstock.settings.source.PenstockConfig;
 import io.quarkus.runtime.configuration.MemorySize;
 
-/** Reads the limits of the API, of failing nodes and of the model servers' answers. */
+/** Reads the limits of the API, of waiting calls, of failing nodes and of the model servers' answers. */
 final class LimitsReader {
     /**
      * A default limit is the size of the largest heap divided by this number. A running job takes several times the
@@ -83,6 +84,14 @@ final class LimitsReader {
         return mistakes.lines().size() > before
                 ? Settings.Breaker.USUAL
                 : new Settings.Breaker(window, breaker.failureRate(), breaker.minimum(), breaker.halfOpenAfter());
+    }
+
+    Settings.Admission admission(AdmissionConfig admission) {
+        mistakes.atLeast("admission.max-waiting", admission.maxWaiting(), 0);
+        if (!(admission.interactiveShare() >= 0 && admission.interactiveShare() <= 1)) {
+            mistakes.mistake("admission.interactive-share", "must lie between 0 and 1");
+        }
+        return new Settings.Admission(admission.maxWaiting(), admission.interactiveShare());
     }
 
     /** Checks a size, and limits it to one that fits into an array. */

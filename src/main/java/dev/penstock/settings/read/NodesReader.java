@@ -96,7 +96,8 @@ final class NodesReader {
                                 new NodeSettings.OwnTimeouts(
                                         node.timeouts().connect(),
                                         node.timeouts().firstToken(),
-                                        node.timeouts().idle())),
+                                        node.timeouts().idle(),
+                                        Optional.empty())),
                         fetchesMissing,
                         program.orElse(null),
                         node.weight(),

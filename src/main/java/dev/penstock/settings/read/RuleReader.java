@@ -210,11 +210,11 @@ final class RuleReader {
         if (timeouts.has("connect")) {
             timeouts.mistake("connect", "belongs to a node, because jobs share its connections: set it at the node");
         }
-        if (timeouts.has("queue")) {
-            timeouts.mistake("queue", NOT_YET);
-        }
         return new NodeSettings.OwnTimeouts(
-                Optional.empty(), timeouts.duration("first-token"), timeouts.duration("idle"));
+                Optional.empty(),
+                timeouts.duration("first-token"),
+                timeouts.duration("idle"),
+                timeouts.duration("queue"));
     }
 
     private Placing placing() {

@@ -122,6 +122,7 @@ public final class SettingsReader {
         mistakes.positive("timeouts.connect", config.timeouts().connect());
         mistakes.positive("timeouts.first-token", config.timeouts().firstToken());
         mistakes.positive("timeouts.idle", config.timeouts().idle());
+        mistakes.positive("timeouts.queue", config.timeouts().queue());
         mistakes.positive("retries.backoff", config.retries().backoff());
         mistakes.positive("retries.max-backoff", config.retries().maxBackoff());
         mistakes.positive("jobs.timeout", config.jobs().timeout());
@@ -156,13 +157,15 @@ public final class SettingsReader {
                 new Settings.Timeouts(
                         config.timeouts().connect(),
                         config.timeouts().firstToken(),
-                        config.timeouts().idle()),
+                        config.timeouts().idle(),
+                        config.timeouts().queue()),
                 new Settings.Retries(
                         config.retries().maxAttempts(),
                         config.retries().backoff(),
                         config.retries().maxBackoff()),
                 continuing(config),
                 limits.breaker(config.breaker()),
+                limits.admission(config.admission()),
                 config.deadlines().refuseEarly(),
                 config.jobs().timeout(),
                 config.jobs().maxTimeout(),

@@ -15,12 +15,11 @@ public final class KnownKeys {
     private static final PropertyNamesMatcher MATCHER = ConfigMappings.propertyNamesMatcher(List.of(MAPPED));
 
     /** The keys of a later version that are already documented. A file may contain them. */
-    private static final Pattern LATER =
-            Pattern.compile("penstock\\.(?:(?:admission|auth)\\b.*|replies\\.allowed-topics\\b.*|timeouts\\.queue)");
+    private static final Pattern LATER = Pattern.compile("penstock\\.(?:auth\\b.*|replies\\.allowed-topics\\b.*)");
 
     /** The same keys as environment variables. */
     private static final Pattern LATER_VARIABLES = Pattern.compile(
-            "PENSTOCK_(?:(?:ADMISSION|PRICES|TENANTS_.+_BUDGET)(?:_.*)?|AUTH_(?!MODE$).*|REPLIES_ALLOWED_TOPICS(?:_.*)?|TIMEOUTS_QUEUE)");
+            "PENSTOCK_(?:(?:PRICES|TENANTS_.+_BUDGET)(?:_.*)?|AUTH_(?!MODE$).*|REPLIES_ALLOWED_TOPICS(?:_.*)?)");
 
     /** The keys that a later version is planned to read. A file must not contain them, because users would rely on them. */
     private static final Pattern NOT_AVAILABLE = Pattern.compile(

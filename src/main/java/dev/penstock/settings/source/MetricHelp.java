@@ -11,6 +11,9 @@ public final class MetricHelp implements MeterFilter {
             Map.entry("penstock.jobs", "Jobs that ended, by outcome, task, backend and pool"),
             Map.entry("penstock.jobs.in.flight", "Requests that run at a node now"),
             Map.entry("penstock.jobs.waiting", "Jobs in this replica that wait for a node"),
+            Map.entry("penstock.calls.in.flight", "Direct calls that run at a node now"),
+            Map.entry("penstock.calls.waiting", "Direct calls in this replica that wait for a node"),
+            Map.entry("penstock.calls.refused", "Direct calls that got no node, by the code of the error"),
             Map.entry(
                     "penstock.jobs.parked",
                     "Jobs in this replica that only wait: for their turn, a node or an earlier run"),

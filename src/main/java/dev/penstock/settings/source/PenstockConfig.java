@@ -48,6 +48,8 @@ public interface PenstockConfig {
 
     TimeoutsConfig timeouts();
 
+    AdmissionConfig admission();
+
     ImagesConfig images();
 
     RetriesConfig retries();
@@ -92,20 +94,6 @@ public interface PenstockConfig {
          * The hosts of the images, audio, video and files that a job may name by URL; host:port for a specific port.
          */
         Optional<Set<String>> allowedHosts();
-    }
-
-    /** The timeouts of a request to a node. */
-    interface TimeoutsConfig {
-        @WithDefault("2s")
-        Duration connect();
-
-        /** The longest time from the request to the first token. */
-        @WithDefault("120s")
-        Duration firstToken();
-
-        /** The longest time between two tokens. */
-        @WithDefault("30s")
-        Duration idle();
     }
 
     /** The limits of further attempts after a node failed. */

@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 
 /** Which running attempt stops for a waiting job of higher priority. */
 class PreemptionTest {
-    private static final Preemption.Need ANY = new Preemption.Need(Priority.HIGH, _ -> true, _ -> true, false);
+    private static final Preemption.Need ANY = new Preemption.Need(Priority.HIGH, _ -> true, false);
 
     private static Preemption.Candidate running(Priority priority, int preemptions, RunningAttempt attempt) {
         return new Preemption.Candidate(priority, "prompt-jobs", preemptions, attempt);
@@ -48,7 +48,7 @@ class PreemptionTest {
 
     @Test
     void only_a_strictly_lower_priority_stops() {
-        Preemption.Need normal = new Preemption.Need(Priority.NORMAL, _ -> true, _ -> true, false);
+        Preemption.Need normal = new Preemption.Need(Priority.NORMAL, _ -> true, false);
 
         assertThat(victim(ANY, running(Priority.HIGH, 0, attempt("a", 10)))).isNull();
         assertThat(victim(normal, running(Priority.NORMAL, 0, attempt("a", 10))))
@@ -58,7 +58,10 @@ class PreemptionTest {
 
     @Test
     void only_a_node_and_a_topic_that_help_count() {
-        Preemption.Need need = new Preemption.Need(Priority.HIGH, "b"::equals, "prompt-jobs"::equals, true);
+        Preemption.Need need = new Preemption.Need(
+                Priority.HIGH,
+                running -> running.node().equals("b") && running.topic().equals("prompt-jobs"),
+                true);
 
         assertThat(victim(need, running(Priority.LOW, 0, attempt("a", 90)), running(Priority.LOW, 0, attempt("b", 1))))
                 .isEqualTo("b");
@@ -97,7 +100,7 @@ class PreemptionTest {
         assertThat(two.isAsked()).isTrue();
         assertThat(one.isAsked()).isFalse();
 
-        preemption.waits(8, () -> Optional.of(new Preemption.Need(Priority.HIGH, _ -> true, _ -> true, true)));
+        preemption.waits(8, () -> Optional.of(new Preemption.Need(Priority.HIGH, _ -> true, true)));
         preemption.askForWaiting();
 
         assertThat(one.isAsked()).isTrue();

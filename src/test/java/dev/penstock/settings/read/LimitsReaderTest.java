@@ -53,6 +53,27 @@ class LimitsReaderTest {
     }
 
     @Test
+    void the_line_of_calls_has_the_defaults_of_the_contract() {
+        assertThat(reader.admission(TestSettings.config(Map.of()).admission()))
+                .isEqualTo(new Settings.Admission(1_000, 0.25));
+        assertThat(TestSettings.config(Map.of()).timeouts().queue()).hasSeconds(30);
+        assertThat(mistakes.lines()).isEmpty();
+    }
+
+    @Test
+    void a_wrong_limit_of_the_line_is_listed_with_its_key() {
+        reader.admission(TestSettings.config(Map.of(
+                        "penstock.admission.max-waiting", "-1",
+                        "penstock.admission.interactive-share", "1.1"))
+                .admission());
+
+        assertThat(mistakes.lines())
+                .containsExactly(
+                        "penstock.admission.max-waiting: must be at least 0",
+                        "penstock.admission.interactive-share: must lie between 0 and 1");
+    }
+
+    @Test
     void each_limit_that_is_too_small_is_listed_with_its_key() {
         var config = TestSettings.config(Map.of(
                 "penstock.api.max-lines", "0",

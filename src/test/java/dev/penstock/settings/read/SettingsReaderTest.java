@@ -100,9 +100,8 @@ class SettingsReaderTest {
                 "penstock.intake.slotz", "4",
                 "penstock.intake.topics[0].name", "mine",
                 "penstock.images.allowed-hosts[0]", "images.example",
-                "penstock.admission.max-waiting", "100",
-                "penstock.auth.keys-file", "keys.yaml",
-                "penstock.timeouts.queue", "30s");
+                "penstock.replies.allowed-topics", "mine",
+                "penstock.auth.keys-file", "keys.yaml");
 
         assertThatThrownBy(() -> SettingsReader.read(TestSettings.config(keys), Map.of(), keys))
                 .hasMessageContaining("2 mistakes")
@@ -112,8 +111,7 @@ class SettingsReaderTest {
                         "penstock.intake.slotz: there is no such key. Did you mean penstock.intake.slots?");
         assertThat(keys.keySet())
                 .filteredOn(KnownKeys::isLater)
-                .containsExactlyInAnyOrder(
-                        "penstock.admission.max-waiting", "penstock.auth.keys-file", "penstock.timeouts.queue");
+                .containsExactlyInAnyOrder("penstock.replies.allowed-topics", "penstock.auth.keys-file");
     }
 
     @Test

@@ -1,4 +1,4 @@
-package dev.penstock.schedule;
+package dev.penstock.schedule.time;
 
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
@@ -10,7 +10,7 @@ import java.util.function.LongConsumer;
  * The timer for the next decision that becomes due without an event. It never runs later than asked for, and may run
  * earlier. Not thread-safe: the scheduler's lock guards it, but the task runs without the lock.
  */
-final class NextLook {
+public final class NextLook {
     /** The longest time of a timer. It is short because a timer cannot be cancelled. */
     private static final Duration AT_MOST = Duration.ofSeconds(10);
 
@@ -21,12 +21,12 @@ final class NextLook {
 
     private long at = NEVER;
 
-    NextLook(BiConsumer<Duration, Runnable> timer) {
+    public NextLook(BiConsumer<Duration, Runnable> timer) {
         this.timer = timer;
     }
 
     /** Runs a task after a delay, on a virtual thread of its own. */
-    static void later(Duration delay, Runnable task) {
+    public static void later(Duration delay, Runnable task) {
         CompletableFuture.delayedExecutor(
                         delay.toNanos(),
                         TimeUnit.NANOSECONDS,
@@ -40,7 +40,7 @@ final class NextLook {
      * @param next the time in nanoseconds of the scheduler's clock; {@code Long.MAX_VALUE} for no timer
      * @param passed receives the timer's time, for {@link #passed}
      */
-    void set(long next, long now, LongConsumer passed) {
+    public void set(long next, long now, LongConsumer passed) {
         long end = Math.min(next, now + AT_MOST.toNanos());
         if (next != NEVER && end < at) {
             at = end;
@@ -49,7 +49,7 @@ final class NextLook {
     }
 
     /** Notes that a timer has ended. */
-    void passed(long end) {
+    public void passed(long end) {
         at = at == end ? NEVER : at;
     }
 }

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.penstock.schedule.slots;
+
+import org.jspecify.annotations.NullMarked;
