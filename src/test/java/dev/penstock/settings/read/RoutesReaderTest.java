@@ -167,7 +167,7 @@ class RoutesReaderTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"timeouts: {queue: 1s}", "when: {source: openai}"})
+    @ValueSource(strings = {"timeouts: {queue: 1s}"})
     void a_key_of_a_later_version_is_refused_by_name(String key) {
         assertThat(mistakes("- {to: gpu, %s}".formatted(key), ""))
                 .singleElement()
