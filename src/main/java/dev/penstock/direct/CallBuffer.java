@@ -39,7 +39,7 @@ final class CallBuffer {
     }
 
     /**
-     * Adds a piece of the answer, as soon as there is room. One piece always has room.
+     * Adds a piece of the answer, as soon as there is room. One piece always has room. After the end, pieces are lost.
      *
      * @return false if the reader has read nothing for too long; then the piece is lost
      */
@@ -54,10 +54,12 @@ final class CallBuffer {
                 }
                 left = changed.awaitNanos(left);
             }
-            head = of;
-            unread.addAll(deltas);
-            bytes += size;
-            changed.signalAll();
+            if (end == null) {
+                head = of;
+                unread.addAll(deltas);
+                bytes += size;
+                changed.signalAll();
+            }
             return true;
         } finally {
             lock.unlock();
