@@ -21,6 +21,7 @@ final class CallBuffer {
 
     private final long most;
     private final Duration patience;
+    private final CallRoom room;
     private final ReentrantLock lock = new ReentrantLock();
     private final Condition changed = lock.newCondition();
     /* All below are guarded by the lock. */
@@ -32,10 +33,12 @@ final class CallBuffer {
     /**
      * @param most the largest size of the unread part, in bytes
      * @param patience how long the writer waits for a reader that reads nothing
+     * @param room the room that all calls share
      */
-    CallBuffer(long most, Duration patience) {
+    CallBuffer(long most, Duration patience, CallRoom room) {
         this.most = most;
         this.patience = patience;
+        this.room = room;
     }
 
     /**
@@ -48,7 +51,7 @@ final class CallBuffer {
         lock.lockInterruptibly();
         try {
             long left = patience.toNanos();
-            while (end == null && !unread.isEmpty() && bytes + size > most) {
+            while (end == null && !unread.isEmpty() && (bytes + size > most || room.isFullWith(size))) {
                 if (left <= 0) {
                     return false;
                 }
@@ -58,6 +61,7 @@ final class CallBuffer {
                 head = of;
                 unread.addAll(deltas);
                 bytes += size;
+                room.add(size);
                 changed.signalAll();
             }
             return true;
@@ -83,8 +87,7 @@ final class CallBuffer {
     void abandon() {
         lock.lock();
         try {
-            unread = new ArrayList<>();
-            bytes = 0;
+            empty();
             end = new DirectCall.Next.Left();
             changed.signalAll();
         } finally {
@@ -104,13 +107,18 @@ final class CallBuffer {
                 return end == null ? new DirectCall.Next.Left() : end;
             }
             List<TokenEvent> taken = unread;
-            unread = new ArrayList<>();
-            bytes = 0;
+            empty();
             changed.signalAll();
             return new DirectCall.Next.Piece(of, taken);
         } finally {
             lock.unlock();
         }
+    }
+
+    private void empty() {
+        unread = new ArrayList<>();
+        room.add(-bytes);
+        bytes = 0;
     }
 
     private static long size(TokenEvent event) {

@@ -32,6 +32,7 @@ public final class CallsInFlight {
     private final Scheduler scheduler;
     private final Rules rules;
     private final ExecutionContext context;
+    private final CallRoom room;
     private final Set<Running> calls = ConcurrentHashMap.newKeySet();
     private volatile boolean draining;
 
@@ -42,6 +43,7 @@ public final class CallsInFlight {
         this.scheduler = scheduler;
         this.context = context.atOnce();
         rules = new Rules(context.settings());
+        room = new CallRoom(context.settings().api().allStreamsBytes());
     }
 
     /**
@@ -52,7 +54,7 @@ public final class CallsInFlight {
      */
     public DirectCall start(PromptJob job, Context parent, DirectCall.Ended whenEnded) {
         Decision decision = rules.decide(job, NO_TOPIC, Conditions.Source.OPENAI);
-        DirectCall call = new DirectCall(job, decision, context.settings(), context, whenEnded);
+        DirectCall call = new DirectCall(job, decision, context, room, whenEnded);
         Running running = new Running(call, new CountDownLatch(1));
         calls.add(running);
         if (draining) {

@@ -72,12 +72,13 @@ public final class DirectCall {
         void ended(PromptJob job, JobEvent outcome);
     }
 
-    DirectCall(PromptJob job, Decision decision, Settings settings, ExecutionContext context, Ended whenEnded) {
+    DirectCall(PromptJob job, Decision decision, ExecutionContext context, CallRoom room, Ended whenEnded) {
         this.job = job;
         this.decision = decision;
         this.context = context;
         this.whenEnded = whenEnded;
-        buffer = new CallBuffer(settings.api().streamBytes(), settings.api().answer());
+        Settings.Api limits = context.settings().api();
+        buffer = new CallBuffer(limits.streamBytes(), limits.answer(), room);
     }
 
     /** Waits for the next part of the answer. */
@@ -129,7 +130,7 @@ public final class DirectCall {
      * Executes the job on this thread, and hands the answer to the caller.
      *
      * @param parent the trace of the caller
-     * @param enter takes a place in the line
+     * @param enter creates the queue entry
      */
     void run(Context parent, Supplier<QueueEntry> enter) throws InterruptedException {
         MDC.put("job", job.id().value());

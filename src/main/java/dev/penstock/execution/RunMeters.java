@@ -74,7 +74,7 @@ public final class RunMeters {
     }
 
     /**
-     * Counts an attempt that follows a failure: of a node, or of a replica whose text the attempt continues.
+     * Counts an attempt that follows the failure of a node, or of a replica whose text the attempt continues.
      *
      * @param continues whether the attempt continues the text of an earlier one
      * @param last the failure of the attempt before; null if there was none

@@ -13,6 +13,7 @@ import dev.penstock.job.TokenEvent;
 import dev.penstock.job.Usage;
 import dev.penstock.testkit.PlayedClock;
 import dev.penstock.testkit.PlayedProducer;
+import dev.penstock.testkit.WireSchemas;
 import dev.penstock.wire.Json;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
@@ -48,6 +49,8 @@ class UsageTopicTest {
     private final UsageTopic topic = new UsageTopic(
             "penstock-usage", producer, away::get, PlayedClock.of(() -> Instant.EPOCH.plusSeconds(1)));
 
+    private final WireSchemas schemas = new WireSchemas();
+
     private String written() {
         return new String(producer.history().getLast().value(), StandardCharsets.UTF_8);
     }
@@ -66,6 +69,7 @@ class UsageTopicTest {
         assertThat(new String(producer.history().getLast().key(), StandardCharsets.UTF_8))
                 .isEqualTo("acme");
         assertThat(written()).doesNotContain("secret");
+        schemas.check("usage.schema.json", written());
         assertThat(Json.parseLenient(written()))
                 .isEqualTo(Json.parseLenient(
                         """
@@ -87,6 +91,7 @@ class UsageTopicTest {
                         """
                         {"id":"call-1","at":"1970-01-01T00:00:01Z","tenant":"acme","task":"chat","priority":"high",
                         "stream":true,"outcome":"failed","code":"model_not_found"}"""));
+        schemas.check("usage.schema.json", written());
     }
 
     @Test
