@@ -24,15 +24,13 @@ public record ExecutionContext(
         Duration chunkLinger) {
     /** Creates the parts of executions whose chunks linger as the settings say. */
     public ExecutionContext(
-            Settings settings, Clock clock, LongSupplier nanos, RandomGenerator chance, RunMeters meters, Tracer tracer) {
-        this(
-                settings,
-                clock,
-                nanos,
-                chance,
-                meters,
-                tracer,
-                settings.replies().chunkLinger());
+            Settings settings,
+            Clock clock,
+            LongSupplier nanos,
+            RandomGenerator chance,
+            RunMeters meters,
+            Tracer tracer) {
+        this(settings, clock, nanos, chance, meters, tracer, settings.replies().chunkLinger());
     }
 
     /** Returns the same parts for executions whose text leaves at once. */

@@ -34,8 +34,8 @@ class CallBufferTest {
         buffer.put(HEAD.by("other"), ten("b"));
 
         assertThat(buffer.take())
-                .isEqualTo(new DirectCall.Next.Piece(
-                        HEAD.by("other"), List.of(ten("a").getFirst(), ten("b").getFirst())));
+                .isEqualTo(
+                        new DirectCall.Next.Piece(HEAD.by("other"), List.of(ten("a").getFirst(), ten("b").getFirst())));
     }
 
     @Test

@@ -58,7 +58,11 @@ class DirectCallTest {
         assertThat(rest.text()).isEmpty();
         assertThat(rest.answer()).isEqualTo("Hello");
         awaitOutcome(rig, EventMark.Kind.COMPLETED);
-        assertThat(rig.meters.get("penstock.jobs").tag("outcome", "completed").counter().count())
+        assertThat(rig.meters
+                        .get("penstock.jobs")
+                        .tag("outcome", "completed")
+                        .counter()
+                        .count())
                 .isEqualTo(1);
     }
 

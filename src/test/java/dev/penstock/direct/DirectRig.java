@@ -57,8 +57,7 @@ final class DirectRig {
     }
 
     PromptJob job(boolean stream, Map<String, Object> more) {
-        Map<String, Object> body =
-                new HashMap<>(Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))));
+        Map<String, Object> body = new HashMap<>(Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))));
         body.putAll(more);
         return new PromptJob(
                 new JobId("job-" + ++jobs),
@@ -88,7 +87,8 @@ final class DirectRig {
     /** Returns when a server has had so many requests. */
     FakeNodes.Call call(String node, int number) {
         FakeNodes.Server server = nodes.server(node);
-        Conditions.await(() -> server.calls().size() >= number, () -> server.calls().size() + " requests");
+        Conditions.await(
+                () -> server.calls().size() >= number, () -> server.calls().size() + " requests");
         return server.calls().get(number - 1);
     }
 

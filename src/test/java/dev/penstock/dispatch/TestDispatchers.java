@@ -37,12 +37,7 @@ public final class TestDispatchers {
                 nodes,
                 meters,
                 new ExecutionContext(
-                        settings,
-                        clock,
-                        System::nanoTime,
-                        () -> 0,
-                        new RunMeters(meters),
-                        traces().tracer()),
+                        settings, clock, System::nanoTime, () -> 0, new RunMeters(meters), traces().tracer()),
                 new Waits(settings, nodes, scheduler, Clock.systemUTC()));
     }
 

@@ -41,13 +41,13 @@ class UsageTopicTest {
             null,
             null,
             Map.of("messages", List.of(Map.of("role", "user", "content", "a secret prompt"))));
-    private static final JobEvent.Execution EXECUTION = new JobEvent.Execution(
-            "gpu-a", "vllm", "llama", 12, 80L, 910, 1, List.of(), List.of(), null, 0);
+    private static final JobEvent.Execution EXECUTION =
+            new JobEvent.Execution("gpu-a", "vllm", "llama", 12, 80L, 910, 1, List.of(), List.of(), null, 0);
 
     private final MockProducer<byte[], byte[]> producer = PlayedProducer.of("penstock-usage", 4);
     private final AtomicBoolean away = new AtomicBoolean();
-    private final UsageTopic topic = new UsageTopic(
-            "penstock-usage", producer, away::get, PlayedClock.of(() -> Instant.EPOCH.plusSeconds(1)));
+    private final UsageTopic topic =
+            new UsageTopic("penstock-usage", producer, away::get, PlayedClock.of(() -> Instant.EPOCH.plusSeconds(1)));
 
     private final WireSchemas schemas = new WireSchemas();
 
@@ -70,9 +70,7 @@ class UsageTopicTest {
                 .isEqualTo("acme");
         assertThat(written()).doesNotContain("secret");
         schemas.check("usage.schema.json", written());
-        assertThat(Json.parseLenient(written()))
-                .isEqualTo(Json.parseLenient(
-                        """
+        assertThat(Json.parseLenient(written())).isEqualTo(Json.parseLenient("""
                         {"id":"call-1","at":"1970-01-01T00:00:01Z","tenant":"acme","task":"chat","priority":"high",
                         "stream":true,"outcome":"completed","node":"gpu-a","backend":"vllm","model":"llama",
                         "queued_ms":12,"first_token_ms":80,"total_ms":910,"attempts":1,
@@ -86,9 +84,7 @@ class UsageTopicTest {
                 new JobEvent.Failed(
                         JobFailure.of(JobFailure.Code.MODEL_NOT_FOUND, "a secret model"), null, JOB.metadata()));
 
-        assertThat(Json.parseLenient(written()))
-                .isEqualTo(Json.parseLenient(
-                        """
+        assertThat(Json.parseLenient(written())).isEqualTo(Json.parseLenient("""
                         {"id":"call-1","at":"1970-01-01T00:00:01Z","tenant":"acme","task":"chat","priority":"high",
                         "stream":true,"outcome":"failed","code":"model_not_found"}"""));
         schemas.check("usage.schema.json", written());

@@ -74,6 +74,8 @@ public final class ErrorAnswers {
         }
         Duration after = failure.again().after();
         return Optional.of(
-                after == null ? RETRY_AFTER_SECONDS : Long.toString(Math.max(1, after.plusMillis(999).toSeconds())));
+                after == null
+                        ? RETRY_AFTER_SECONDS
+                        : Long.toString(Math.max(1, after.plusMillis(999).toSeconds())));
     }
 }

@@ -44,7 +44,8 @@ final class CallDocument {
             if (job.has(field)) {
                 return refused(
                         id,
-                        JobFailure.invalid("job." + field, "belongs to jobs, and not to a call that is answered at once"));
+                        JobFailure.invalid(
+                                "job." + field, "belongs to jobs, and not to a call that is answered at once"));
             }
         }
         Map<String, String> byHeader = new TreeMap<>();

@@ -90,8 +90,7 @@ final class OpenAiFormat implements AnswerFormat {
         StringBuilder text = new StringBuilder();
         for (Answer.Choice choice : answer.choices()) {
             String reason = Objects.requireNonNullElse(choice.finishReason(), STOP);
-            text.append(chunk(
-                    answer.head(), choice.index(), List.of(new TokenEvent.Finish(choice.index(), reason))));
+            text.append(chunk(answer.head(), choice.index(), List.of(new TokenEvent.Finish(choice.index(), reason))));
         }
         if (includesUsage) {
             text.append(event(EventDocument.usageChunk(answer.head(), answer.usage())));

@@ -99,7 +99,12 @@ final class IntakeReader {
     private void check(List<Settings.JobTopic> topics, TopicsConfig internal) {
         Set<String> names = new HashSet<>();
         List<String> internalNames = List.of(
-                internal.deferred(), internal.replies(), internal.commands(), internal.dlq(), internal.settings(), internal.usage());
+                internal.deferred(),
+                internal.replies(),
+                internal.commands(),
+                internal.dlq(),
+                internal.settings(),
+                internal.usage());
         for (Settings.JobTopic topic : topics) {
             if (internalNames.contains(topic.name())) {
                 mistakes.mistake(

@@ -68,8 +68,7 @@ class OpenAiFormatTest {
         assertThat(format.streamType()).isEqualTo("text/event-stream");
         assertThat(documents(stream))
                 .containsExactly(
-                        chatChunk(
-                                "{'index':0,'delta':{'role':'assistant','content':'Hello'},'finish_reason':null}"),
+                        chatChunk("{'index':0,'delta':{'role':'assistant','content':'Hello'},'finish_reason':null}"),
                         chatChunk("{'index':0,'delta':{'content':' you'},'finish_reason':null}"),
                         chatChunk("{'index':0,'delta':{},'finish_reason':'length'}"));
     }
@@ -100,8 +99,7 @@ class OpenAiFormatTest {
         JsonNode last = documents.getLast();
         assertThat(last.path("choices")).isEmpty();
         assertThat(last.path("choices").isArray()).isTrue();
-        assertThat(last.path("usage"))
-                .isEqualTo(json("{'prompt_tokens':9,'completion_tokens':2,'total_tokens':11}"));
+        assertThat(last.path("usage")).isEqualTo(json("{'prompt_tokens':9,'completion_tokens':2,'total_tokens':11}"));
         assertThat(documents).hasSize(3);
         assertThat(without.piece(CHAT, List.of(text(0, "Hi"))) + without.end(answer))
                 .doesNotContain("usage");
