@@ -89,7 +89,8 @@ public class UsageTopic {
                             lost(Reason.of(failure));
                         }
                     });
-        } catch (KafkaException e) {
+        } catch (KafkaException | IllegalStateException e) {
+            // also after the producer was closed
             lost(Reason.of(e));
         }
     }
