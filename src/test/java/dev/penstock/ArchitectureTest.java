@@ -42,6 +42,8 @@ class ArchitectureTest {
             .definedBy("dev.penstock.schedule..")
             .layer("execution")
             .definedBy("dev.penstock.execution..")
+            .layer("direct")
+            .definedBy("dev.penstock.direct")
             .layer("dispatch")
             .definedBy("dev.penstock.dispatch")
             .layer("intake")
@@ -75,6 +77,8 @@ class ArchitectureTest {
                     "wire",
                     "job",
                     "thread")
+            .whereLayer("direct")
+            .mayOnlyAccessLayers("execution", "schedule", "route", "node", "settings", "tenant", "wire", "job")
             .whereLayer("execution")
             .mayOnlyAccessLayers("schedule", "route", "node", "settings", "wire", "job", "thread")
             .whereLayer("schedule")
@@ -275,6 +279,8 @@ class ArchitectureTest {
             .definedBy("dev.penstock.api.jobs")
             .layer("admin")
             .definedBy("dev.penstock.api.admin")
+            .layer("direct")
+            .definedBy("dev.penstock.api.direct")
             .layer("openai")
             .definedBy("dev.penstock.api.openai")
             .whereLayer("root")
@@ -283,8 +289,10 @@ class ArchitectureTest {
             .mayOnlyAccessLayers("call", "connection")
             .whereLayer("admin")
             .mayOnlyAccessLayers("call")
+            .whereLayer("direct")
+            .mayOnlyAccessLayers("call", "connection")
             .whereLayer("openai")
-            .mayOnlyAccessLayers("call")
+            .mayOnlyAccessLayers("direct", "call")
             .whereLayer("call")
             .mayOnlyAccessLayers("connection")
             .whereLayer("connection")
@@ -337,7 +345,7 @@ class ArchitectureTest {
     @ArchTest
     static final ArchRule THE_MIDDLE_KNOWS_NO_KAFKA = ArchRuleDefinition.noClasses()
             .that()
-            .resideInAnyPackage("dev.penstock.schedule..", "dev.penstock.execution..")
+            .resideInAnyPackage("dev.penstock.schedule..", "dev.penstock.execution..", "dev.penstock.direct..")
             .should()
             .dependOnClassesThat()
             .resideInAPackage("org.apache.kafka..");

@@ -308,7 +308,8 @@ class TopicsIT {
                 .config("penstock.topics.replies", name + "-replies")
                 .config("penstock.topics.commands", name + "-commands")
                 .config("penstock.topics.dlq", name + "-dlq")
-                .config("penstock.topics.settings", name + "-settings");
+                .config("penstock.topics.settings", name + "-settings")
+                .config("penstock.topics.usage", name + "-usage");
     }
 
     @Test

@@ -2,6 +2,7 @@ package dev.penstock.api;
 
 import dev.penstock.intake.Intake;
 import dev.penstock.ledger.Ledger;
+import dev.penstock.settings.start.BrokerWatch;
 import dev.penstock.thread.SupervisedThread;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
@@ -16,8 +17,8 @@ import org.eclipse.microprofile.health.Startup;
 
 /**
  * Reports the health of the process. {@code live} requires that no thread has ended unexpectedly; it never depends on
- * the broker or the nodes. {@code ready} requires that the broker was reached once and that this replica does not
- * drain.
+ * the broker or the nodes. {@code started} and {@code ready} require that the intake runs, or that the broker is known
+ * to be away: then the replica answers direct calls. {@code ready} also requires that this replica does not drain.
  */
 final class HealthChecks {
     private HealthChecks() {}
@@ -40,10 +41,13 @@ final class HealthChecks {
     @Singleton
     @Readiness
     static HealthCheck ready(
-            Intake intake, Ledger ledger, @ConfigProperty(name = "quarkus.application.version") String version) {
+            Intake intake,
+            BrokerWatch broker,
+            Ledger ledger,
+            @ConfigProperty(name = "quarkus.application.version") String version) {
         return () -> {
             HealthCheckResponseBuilder check = HealthCheckResponse.named("intake")
-                    .status(intake.state() == Intake.State.RUNNING)
+                    .status(isReady(intake.state(), broker.away() != null))
                     .withData("version", version)
                     .withData("intake", intake.state().name());
             intake.standing().forEach(check::withData);
@@ -55,10 +59,19 @@ final class HealthChecks {
     @Produces
     @Singleton
     @Startup
-    static HealthCheck started(Intake intake) {
+    static HealthCheck started(Intake intake, BrokerWatch broker) {
         return () -> HealthCheckResponse.named("topics")
-                .status(intake.state() != Intake.State.STARTING)
+                .status(hasStarted(intake.state(), broker.away() != null))
                 .withData("intake", intake.state().name())
                 .build();
+    }
+
+    /** @param brokerAway whether the broker is known to be away */
+    static boolean isReady(Intake.State intake, boolean brokerAway) {
+        return intake != Intake.State.DRAINING && hasStarted(intake, brokerAway);
+    }
+
+    static boolean hasStarted(Intake.State intake, boolean brokerAway) {
+        return intake != Intake.State.STARTING || brokerAway;
     }
 }

@@ -50,12 +50,14 @@ final class InstallationReader {
     }
 
     /**
-     * Returns the configuration that a topic needs. The topics for commands and settings contain neither jobs nor
+     * Returns the configuration that a topic needs. The topics for commands, settings and usage contain neither jobs nor
      * answers, so the broker's default record size is enough for them.
      */
     private static Map<String, String> configs(Settings settings, String name, TopicShape shape) {
         Settings.Topics topics = settings.topics();
-        return name.equals(topics.commands()) || name.equals(topics.settings()) ? Map.of() : shape.configs();
+        return name.equals(topics.commands()) || name.equals(topics.settings()) || name.equals(topics.usage())
+                ? Map.of()
+                : shape.configs();
     }
 
     private static Installation.Node node(NodeSettings node) {

@@ -1,5 +1,6 @@
 package dev.penstock.app;
 
+import dev.penstock.direct.CallsInFlight;
 import dev.penstock.dispatch.Dispatcher;
 import dev.penstock.intake.Intake;
 import dev.penstock.intake.setup.TopicSetup;
@@ -19,6 +20,7 @@ import io.quarkus.runtime.StartupEvent;
 import jakarta.annotation.Priority;
 import jakarta.enterprise.event.Observes;
 import jakarta.inject.Singleton;
+import java.time.Duration;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.common.KafkaException;
 import org.jboss.logging.Logger;
@@ -41,6 +43,7 @@ final class Lifecycle {
     private final SettingsFeed feed;
     private final ReplyTopic replies;
     private final Dispatcher dispatcher;
+    private final CallsInFlight calls;
     private final Intake intake;
 
     Lifecycle(
@@ -52,6 +55,7 @@ final class Lifecycle {
             SettingsFeed feed,
             ReplyTopic replies,
             Dispatcher dispatcher,
+            CallsInFlight calls,
             Intake intake) {
         this.settings = settings;
         this.kafka = kafka;
@@ -61,6 +65,7 @@ final class Lifecycle {
         this.feed = feed;
         this.replies = replies;
         this.dispatcher = dispatcher;
+        this.calls = calls;
         this.intake = intake;
     }
 
@@ -101,7 +106,7 @@ final class Lifecycle {
         shareLimits();
         intake.takeJobs(prepared);
         if (ImageMode.current() == ImageMode.NATIVE_RUN) {
-            new IdleMemory(dispatcher::size).start();
+            new IdleMemory(() -> dispatcher.size() + calls.size()).start();
         }
     }
 
@@ -118,13 +123,17 @@ final class Lifecycle {
     }
 
     /**
-     * Drains the replica while HTTP is still served. Clients see their jobs end, and the health probes report the
-     * drain.
+     * Drains the replica while HTTP is still served. Clients see their jobs and calls end, and the health probes report
+     * the drain.
      */
     void drain(@Observes ShutdownDelayInitiatedEvent event) {
         intake.stopTaking();
+        calls.stopTaking();
         try {
+            // both end within the same time
+            long until = System.nanoTime() + settings.drainTimeout().toNanos();
             dispatcher.drain(settings.drainTimeout());
+            calls.drain(Duration.ofNanos(Math.max(0, until - System.nanoTime())));
             intake.leaveGroups();
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();

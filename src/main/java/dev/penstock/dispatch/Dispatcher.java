@@ -1,7 +1,6 @@
 package dev.penstock.dispatch;
 
 import dev.penstock.execution.ExecutionContext;
-import dev.penstock.execution.RunMeters;
 import dev.penstock.execution.StopSignal;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobFailure;
@@ -16,20 +15,17 @@ import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
 import dev.penstock.route.match.Rules;
 import dev.penstock.schedule.Scheduler;
-import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.IntakeMode;
 import dev.penstock.wire.record.Pauses;
 import io.micrometer.core.instrument.Gauge;
 import io.micrometer.core.instrument.MeterRegistry;
 import jakarta.inject.Singleton;
-import java.time.Clock;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.UUID;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.BooleanSupplier;
 import org.apache.kafka.clients.admin.Admin;
 import org.jboss.logging.Logger;
@@ -56,35 +52,27 @@ public class Dispatcher {
             Recovery recovery,
             Ledger ledger,
             Nodes nodes,
-            Settings settings,
-            Clock clock,
             MeterRegistry meters,
-            Traces traces,
+            ExecutionContext execution,
             Waits waits) {
         this.topic = topic;
         this.commands = commands;
         this.ledger = ledger;
         this.nodes = nodes;
-        this.waits = new WaitReport(waits, runs, clock);
-        waitLog = new WaitLog(clock, LOG::info);
+        this.waits = new WaitReport(waits, runs, execution.clock());
+        waitLog = new WaitLog(execution.clock(), LOG::info);
         Gauge.builder("penstock.jobs.parked", runs, each -> each.waiting().size())
                 .register(meters);
         context = new RunContext(
                 scheduler,
-                new Rules(settings),
+                new Rules(execution.settings()),
                 recovery,
                 ledger,
                 commands::isCancelled,
                 new Quarantine(meters),
                 runs::hasSmaller,
                 meters.counter("penstock.duplicates"),
-                new ExecutionContext(
-                        settings,
-                        clock,
-                        System::nanoTime,
-                        () -> ThreadLocalRandom.current().nextLong(),
-                        new RunMeters(meters),
-                        traces.tracer()));
+                execution);
     }
 
     /**

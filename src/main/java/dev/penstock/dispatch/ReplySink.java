@@ -64,6 +64,12 @@ final class ReplySink implements AnswerSink {
     }
 
     @Override
+    public boolean mayStartOver() {
+        // by the reading rule, a later attempt voids the chunks
+        return true;
+    }
+
+    @Override
     public long lastSeq() {
         return replies.lastSeq();
     }

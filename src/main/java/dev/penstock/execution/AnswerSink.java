@@ -32,7 +32,13 @@ public interface AnswerSink {
      *
      * @return false if a part of it is too large and cannot be cut
      */
-    boolean chunk(Answer.Head head, List<TokenEvent> deltas);
+    boolean chunk(Answer.Head head, List<TokenEvent> deltas) throws InterruptedException;
+
+    /**
+     * Returns whether a later attempt may begin the answer again. It may not after a chunk has gone to a reader who cannot
+     * drop it.
+     */
+    boolean mayStartOver();
 
     /** Returns the seq of the last event of this attempt; 0 if only {@code started} was taken. */
     long lastSeq();

@@ -13,7 +13,6 @@ import dev.penstock.node.media.Until;
 import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.node.upstream.TokenStream;
 import dev.penstock.schedule.Admission;
-import dev.penstock.settings.Settings;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -119,9 +118,9 @@ final class AttemptStream implements AutoCloseable {
     }
 
     private ChunkBatch batch() {
-        Settings.Replies batching = context.settings().replies();
         return asked.job().stream()
-                ? new ChunkBatch(batching.chunkLinger(), batching.chunkMaxChars())
+                ? new ChunkBatch(
+                        context.chunkLinger(), context.settings().replies().chunkMaxChars())
                 : ChunkBatch.unwanted();
     }
 

@@ -32,6 +32,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Execution {
     private static final QueueEntry.Running NOT_PREEMPTIBLE = () -> {};
+    private static final JobFailure CANNOT_GO_ON =
+            JobFailure.of(JobFailure.Code.STREAM_BROKEN, "no node can continue the answer");
 
     private final Work work;
     private final PromptJob job;
@@ -187,9 +189,7 @@ public final class Execution {
                                 return withoutAttempt(new JobEvent.Failed(failure, null, job.metadata()));
                             }
                         }
-                        case Step.Later() -> {
-                            // nothing failed
-                        }
+                        case Step.Later() -> {}
                     }
                     outcomeAttempt = events.lastAttempt() + 1;
                     if (!signal.isGiven() && !owner.stillOwns()) {
@@ -212,7 +212,15 @@ public final class Execution {
             Node node = slot.node();
             PublishedText continued =
                     continuePlan.at(node, job, model, transcript.continuable()).orElse(null);
-            count(node, continued);
+            if (continued == null && !sink.mayStartOver()) {
+                plan.leaveOut(node.name());
+                return new Step.Again(Objects.requireNonNullElse(last, CANNOT_GO_ON), true);
+            }
+            if (!preempted) {
+                context.meters().follows(node, continued != null, last);
+            }
+            // another job needed the slot, and no node failed
+            preempted = false;
             Instant now = now();
             if (limits.firstStarted() == null
                     && !context.settings().routing().rules().isEmpty()) {
@@ -253,17 +261,6 @@ public final class Execution {
             }
         } finally {
             waiting = true;
-        }
-    }
-
-    private void count(Node node, @Nullable PublishedText continued) {
-        if (preempted) {
-            // another job needed the slot, and no node failed
-            preempted = false;
-        } else if (continued != null) {
-            context.meters().continued();
-        } else if (last != null && !node.name().equals(last.node())) {
-            context.meters().startedOver();
         }
     }
 

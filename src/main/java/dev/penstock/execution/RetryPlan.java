@@ -124,6 +124,11 @@ final class RetryPlan {
         return asked != null && asked.compareTo(backoff) > 0 ? asked : backoff;
     }
 
+    /** Leaves out a node that cannot continue the answer. */
+    void leaveOut(String node) {
+        useless.add(node);
+    }
+
     /** Returns the nodes that the next attempt must avoid, for a time or altogether. */
     Avoid avoid() {
         return new Avoid(useless, notBefore);

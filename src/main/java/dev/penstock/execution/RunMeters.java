@@ -77,14 +77,18 @@ public final class RunMeters {
                 .increment();
     }
 
-    /** Counts a job that starts over at another node after its node failed. */
-    void startedOver() {
-        restarts.increment();
-    }
-
-    /** Counts an attempt that continues the text of an earlier attempt, after a node or a replica failed. */
-    void continued() {
-        continued.increment();
+    /**
+     * Counts an attempt that follows the failure of a node, or of a replica whose text the attempt continues.
+     *
+     * @param continues whether the attempt continues the text of an earlier one
+     * @param last the failure of the attempt before; null if there was none
+     */
+    void follows(Node node, boolean continues, @Nullable JobFailure last) {
+        if (continues) {
+            continued.increment();
+        } else if (last != null && !node.name().equals(last.node())) {
+            restarts.increment();
+        }
     }
 
     /** Counts the second request of a hedged attempt. */

@@ -52,7 +52,9 @@ public record Conditions(
         /** A producer wrote the record. */
         KAFKA,
         /** A caller of {@code POST /v1/jobs} submitted it. */
-        REST;
+        REST,
+        /** It is a direct call. */
+        OPENAI;
 
         public String wireName() {
             return name().toLowerCase(Locale.ROOT);

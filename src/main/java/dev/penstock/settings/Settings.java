@@ -255,7 +255,8 @@ public record Settings(
         }
     }
 
-    public record Topics(String deferred, String replies, String commands, String deadLetters, String settings) {}
+    public record Topics(
+            String deferred, String replies, String commands, String deadLetters, String settings, String usage) {}
 
     /** @param retention how long a job is kept after its outcome */
     public record Ledger(LedgerKind kind, Duration retention, Path sqliteFile) {}

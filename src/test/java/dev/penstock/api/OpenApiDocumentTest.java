@@ -10,6 +10,7 @@ import dev.penstock.api.admin.PausesResource;
 import dev.penstock.api.jobs.DeadLettersResource;
 import dev.penstock.api.jobs.JobsResource;
 import dev.penstock.api.jobs.RouteResource;
+import dev.penstock.api.openai.CompletionsResource;
 import dev.penstock.api.openai.ModelsResource;
 import jakarta.ws.rs.DELETE;
 import jakarta.ws.rs.GET;
@@ -40,6 +41,7 @@ class OpenApiDocumentTest {
             NodesResource.class,
             NodeModelsResource.class,
             PausesResource.class,
+            CompletionsResource.class,
             ModelsResource.class);
 
     private final OpenApiDocument description = new OpenApiDocument();

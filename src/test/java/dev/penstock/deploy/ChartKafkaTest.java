@@ -98,7 +98,8 @@ class ChartKafkaTest {
                         "prompt-replies", "12 86400000",
                         "prompt-commands", "4 86400000",
                         "prompt-jobs-dlq", "4 2592000000",
-                        "penstock-settings", "1 -1"));
+                        "penstock-settings", "1 -1",
+                        "penstock-usage", "4 604800000"));
         JsonNode acls = named(manifests, "KafkaUser", "penstock")
                 .spec()
                 .path("authorization")

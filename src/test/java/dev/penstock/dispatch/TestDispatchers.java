@@ -1,5 +1,7 @@
 package dev.penstock.dispatch;
 
+import dev.penstock.execution.ExecutionContext;
+import dev.penstock.execution.RunMeters;
 import dev.penstock.ledger.AbsentLedger;
 import dev.penstock.node.Nodes;
 import dev.penstock.reply.Recovery;
@@ -33,10 +35,9 @@ public final class TestDispatchers {
                 recovery,
                 new AbsentLedger(settings, replies),
                 nodes,
-                settings,
-                clock,
                 meters,
-                traces(),
+                new ExecutionContext(
+                        settings, clock, System::nanoTime, () -> 0, new RunMeters(meters), traces().tracer()),
                 new Waits(settings, nodes, scheduler, Clock.systemUTC()));
     }
 

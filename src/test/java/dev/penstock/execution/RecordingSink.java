@@ -15,6 +15,7 @@ final class RecordingSink implements AnswerSink {
     volatile boolean takesChunks = true;
     volatile boolean publishes = true;
     volatile boolean startsLate = true;
+    volatile boolean startsOver = true;
 
     record Recorded(int attempt, JobEvent event) {
         @Override
@@ -41,6 +42,11 @@ final class RecordingSink implements AnswerSink {
     @Override
     public boolean chunk(Answer.Head head, List<TokenEvent> deltas) {
         return takesChunks && add(new JobEvent.Chunk(head, deltas));
+    }
+
+    @Override
+    public boolean mayStartOver() {
+        return startsOver;
     }
 
     @Override

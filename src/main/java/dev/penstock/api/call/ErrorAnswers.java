@@ -6,11 +6,13 @@ import dev.penstock.wire.document.ErrorDocument;
 import jakarta.ws.rs.WebApplicationException;
 import jakarta.ws.rs.core.MediaType;
 import jakarta.ws.rs.core.Response;
+import java.time.Duration;
+import java.util.Optional;
 import org.jboss.logging.Logger;
 import org.jboss.resteasy.reactive.server.ServerExceptionMapper;
 
 /** Answers every error of the REST API in OpenAI's format, whichever part of the service found the error. */
-final class ErrorAnswers {
+public final class ErrorAnswers {
     private static final Logger LOG = Logger.getLogger(ErrorAnswers.class);
     private static final String RETRY_AFTER_SECONDS = "2";
 
@@ -60,6 +62,20 @@ final class ErrorAnswers {
         int status = failure.code().httpStatus();
         Response.ResponseBuilder answer =
                 Response.status(status).type(MediaType.APPLICATION_JSON_TYPE).entity(ErrorDocument.of(failure));
-        return status == 503 || status == 429 ? answer.header("Retry-After", RETRY_AFTER_SECONDS) : answer;
+        retryAfter(failure).ifPresent(seconds -> answer.header("Retry-After", seconds));
+        return answer;
+    }
+
+    /** Returns the value of the header {@code Retry-After}; empty if the failure has none. */
+    public static Optional<String> retryAfter(JobFailure failure) {
+        int status = failure.code().httpStatus();
+        if (status != 503 && status != 429) {
+            return Optional.empty();
+        }
+        Duration after = failure.again().after();
+        return Optional.of(
+                after == null
+                        ? RETRY_AFTER_SECONDS
+                        : Long.toString(Math.max(1, after.plusMillis(999).toSeconds())));
     }
 }

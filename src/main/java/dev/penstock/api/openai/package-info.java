@@ -1,4 +1,4 @@
-/** The endpoint that OpenAI's clients call: the list of models. */
+/** The endpoints that OpenAI's clients call. */
 @NullMarked
 package dev.penstock.api.openai;
 

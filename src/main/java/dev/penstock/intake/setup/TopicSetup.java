@@ -175,8 +175,8 @@ public final class TopicSetup {
      * large enough.
      */
     private boolean hasLarge(String topic) {
-        return !topic.equals(settings.topics().commands())
-                && !topic.equals(settings.topics().settings());
+        Settings.Topics topics = settings.topics();
+        return !topic.equals(topics.commands()) && !topic.equals(topics.settings()) && !topic.equals(topics.usage());
     }
 
     /** Returns whether the queue watch warns about this setting. Its warning remains as long as the problem exists. */

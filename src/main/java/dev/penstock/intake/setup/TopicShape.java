@@ -100,6 +100,7 @@ public record TopicShape(int partitions, Duration retention, Map<String, String>
         all.put(names.commands(), of(JOB_PARTITIONS, DAY, record, uncompressed));
         all.put(names.settings(), of(1, FOR_EVER, record, uncompressed));
         all.put(names.deadLetters(), of(JOB_PARTITIONS, MONTH, copy, uncompressed));
+        all.put(names.usage(), of(JOB_PARTITIONS, WEEK, record, Map.of()));
         return all;
     }
 

@@ -223,9 +223,11 @@ public final class RuleChecks {
         if (when.tenants().isEmpty()) {
             return Optional.empty();
         }
-        if (when.sources().equals(Set.of(Conditions.Source.REST))
+        if (!when.sources().isEmpty()
+                && !when.sources().contains(Conditions.Source.KAFKA)
                 && !when.tenants().contains(JobDocument.DEFAULT_TENANT)) {
-            return Optional.of("in this version every job over REST has the tenant " + JobDocument.DEFAULT_TENANT);
+            return Optional.of(
+                    "in this version every job and call over REST has the tenant " + JobDocument.DEFAULT_TENANT);
         }
         boolean possible = installation.topics().stream()
                 .filter(topic -> when.topics().isEmpty() || when.topics().contains(topic.name()))

@@ -54,10 +54,6 @@ final class RuleReader {
             "language",
             "metadata");
     private static final String SPLIT = "split";
-    private static final String NOT_YET = "is not available in this version: leave it out";
-
-    /** The source of a later version. */
-    private static final String OPENAI = "openai";
 
     /** The fields of a request that are its content, or that belong to the job and not to the model. */
     private static final Set<String> NOT_PARAMETERS =
@@ -114,20 +110,12 @@ final class RuleReader {
                 when.each("priority", List.of(Priority.values()), Priority::wireName),
                 new HashSet<>(when.texts("tenant")),
                 new HashSet<>(when.texts("topic")),
-                sources(when),
+                when.each("source", List.of(Conditions.Source.values()), Conditions.Source::wireName),
                 min.orElse(0),
                 max.isPresent() ? max.getAsInt() : Long.MAX_VALUE,
                 when.each("has", List.of(Conditions.Trait.values()), Conditions.Trait::wireName),
                 when.each("language", Language.CODES, code -> code),
                 metadata(when.object("metadata")));
-    }
-
-    private static Set<Conditions.Source> sources(RuleFields when) {
-        if (when.has("source") && when.texts("source").contains(OPENAI)) {
-            when.mistake("source", "'%s' %s".formatted(OPENAI, NOT_YET));
-            return Set.of();
-        }
-        return when.each("source", List.of(Conditions.Source.values()), Conditions.Source::wireName);
     }
 
     private static Map<String, Set<String>> metadata(RuleFields metadata) {

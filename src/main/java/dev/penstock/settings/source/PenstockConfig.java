@@ -280,33 +280,6 @@ public interface PenstockConfig {
         int maxRecord();
     }
 
-    /** The names of Penstock's own topics. */
-    interface TopicsConfig {
-        @WithDefault("prompt-jobs-high")
-        String jobsHigh();
-
-        @WithDefault("prompt-jobs")
-        String jobs();
-
-        @WithDefault("prompt-jobs-low")
-        String jobsLow();
-
-        @WithDefault("prompt-jobs-deferred")
-        String deferred();
-
-        @WithDefault("prompt-replies")
-        String replies();
-
-        @WithDefault("prompt-commands")
-        String commands();
-
-        @WithDefault("prompt-jobs-dlq")
-        String dlq();
-
-        @WithDefault("penstock-settings")
-        String settings();
-    }
-
     /** Whether the configuration can change at run time. */
     interface ChangesConfig {
         /** Whether REST calls can add and remove nodes. */

@@ -30,9 +30,7 @@ public final class EventDocument {
     private EventDocument() {}
 
     public static byte[] write(JobId id, EventMark mark, JobEvent event) {
-        ByteArrayOutputStream bytes = new ByteArrayOutputStream(512);
-        try (JsonGenerator json = Json.mapper().createGenerator(bytes)) {
-            json.writeStartObject();
+        return document(json -> {
             json.writeObjectFieldStart("job");
             json.writeStringField("id", id.value());
             json.writeStringField("event", mark.kind().wireName());
@@ -40,6 +38,37 @@ public final class EventDocument {
             json.writeNumberField("attempt", mark.attempt());
             json.writeStringField("run", mark.run());
             writeBody(json, event);
+        });
+    }
+
+    /** Returns a whole answer as OpenAI's own document, without the fields of a job. */
+    public static byte[] answer(Answer answer) {
+        return document(json -> writeAnswer(json, answer));
+    }
+
+    /** Returns a piece of an answer as OpenAI's own document, without the fields of a job. */
+    public static byte[] chunk(Answer.Head head, List<TokenEvent> deltas) {
+        return document(json -> writeChunk(json, new JobEvent.Chunk(head, deltas)));
+    }
+
+    /** Returns OpenAI's last piece of an answer, which has the usage and no choices. */
+    public static byte[] usageChunk(Answer.Head head, Usage usage) {
+        return document(json -> {
+            writeChunk(json, new JobEvent.Chunk(head, List.of()));
+            writeUsage(json, "usage", usage);
+        });
+    }
+
+    /** Writes the fields of a document. */
+    interface Fields {
+        void write(JsonGenerator json) throws IOException;
+    }
+
+    static byte[] document(Fields fields) {
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream(512);
+        try (JsonGenerator json = Json.mapper().createGenerator(bytes)) {
+            json.writeStartObject();
+            fields.write(json);
             json.writeEndObject();
         } catch (IOException e) {
             throw new UncheckedIOException("writing to memory does not fail", e);
@@ -116,9 +145,7 @@ public final class EventDocument {
             }
             case JobEvent.Chunk chunk -> {
                 json.writeEndObject();
-                boolean chat = chunk.head().task().answersInChat();
-                writeHead(json, chunk.head(), chat ? "chat.completion.chunk" : "text_completion");
-                DeltaDocument.writeChoices(json, chunk, chat);
+                writeChunk(json, chunk);
             }
             case JobEvent.Completed completed -> {
                 writeExecution(json, completed.execution());
@@ -158,6 +185,12 @@ public final class EventDocument {
         }
     }
 
+    private static void writeChunk(JsonGenerator json, JobEvent.Chunk chunk) throws IOException {
+        boolean chat = chunk.head().task().answersInChat();
+        writeHead(json, chunk.head(), chat ? "chat.completion.chunk" : "text_completion");
+        DeltaDocument.writeChoices(json, chunk, chat);
+    }
+
     private static void writePlace(JsonGenerator json, RecordPlace place) throws IOException {
         json.writeObjectFieldStart("record");
         json.writeStringField("topic", place.topic());
@@ -166,7 +199,7 @@ public final class EventDocument {
         json.writeEndObject();
     }
 
-    private static void writeExecution(JsonGenerator json, JobEvent.@Nullable Execution execution) throws IOException {
+    static void writeExecution(JsonGenerator json, JobEvent.@Nullable Execution execution) throws IOException {
         if (execution == null) {
             return;
         }
@@ -226,7 +259,7 @@ public final class EventDocument {
         writeUsage(json, "usage", answer.usage());
     }
 
-    private static void writeUsage(JsonGenerator json, String field, Usage usage) throws IOException {
+    static void writeUsage(JsonGenerator json, String field, Usage usage) throws IOException {
         json.writeObjectFieldStart(field);
         json.writeNumberField("prompt_tokens", usage.promptTokens());
         json.writeNumberField("completion_tokens", usage.completionTokens());

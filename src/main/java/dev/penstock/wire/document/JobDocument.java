@@ -152,6 +152,11 @@ public final class JobDocument {
             return new Parsed.Refused(
                     e.isBeyondLimit() ? idOfTooLarge(value, arrival) : refusedId(null, arrival), e.failure());
         }
+        return parse(root, arrival, defaults);
+    }
+
+    /** Parses a document that is read as JSON already. */
+    public static Parsed parse(JsonNode root, Arrival arrival, Defaults defaults) {
         try {
             return new Parsed.Valid(read(root, arrival, defaults));
         } catch (InvalidField e) {

@@ -145,7 +145,7 @@ class RoutesReaderTest {
                         "penstock.routes[0].when.task: 'chatt' is none of chat, completion, embeddings, describe, tag. Did you mean chat?",
                         "penstock.routes[0].when.has: 'imags' is none of code, images, tools, json, reasoning. Did you mean images?",
                         "penstock.routes[0].when.language: 'dee' is none of ar, de, el, en, es, fr, he, hi, it, ja, ko, nl, pt, ru, th, uk, zh. Did you mean de?",
-                        "penstock.routes[0].when.source: 'kafak' is none of kafka, rest. Did you mean kafka?",
+                        "penstock.routes[0].when.source: 'kafak' is none of kafka, rest, openai. Did you mean kafka?",
                         "penstock.routes[1].when.min-prompt-tokens: 'many': expected an integer from 0 on",
                         "penstock.routes[1].when.metadata: expected keys, and not one value",
                         "penstock.routes[1].to[0].splitt: there is no such key. Did you mean split?",
@@ -164,16 +164,6 @@ class RoutesReaderTest {
                         "penstock.routes[2].hedge.aftr: there is no such key. Did you mean after?",
                         "penstock.routes[2].hedge.after: expected p95 or a duration, such as 2s",
                         "penstock.routes[3]: expected the keys of a rule, such as when and to");
-    }
-
-    @ParameterizedTest
-    @ValueSource(strings = "when: {source: openai}")
-    void a_key_of_a_later_version_is_refused_by_name(String key) {
-        assertThat(mistakes("- {to: gpu, %s}".formatted(key), ""))
-                .singleElement()
-                .asString()
-                .startsWith("penstock.routes[0].")
-                .endsWith("is not available in this version: leave it out");
     }
 
     @Test

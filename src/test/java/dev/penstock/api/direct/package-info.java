@@ -1,0 +1,4 @@
+@NullMarked
+package dev.penstock.api.direct;
+
+import org.jspecify.annotations.NullMarked;

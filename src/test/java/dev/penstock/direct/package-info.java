@@ -1,0 +1,4 @@
+@NullMarked
+package dev.penstock.direct;
+
+import org.jspecify.annotations.NullMarked;
