@@ -42,7 +42,7 @@ public final class Execution {
     private final ExecutionContext context;
     private final RetryPlan plan;
     private final ContinuePlan continuePlan;
-    private final OldTurns oldTurns;
+    private final Request request;
     private final Transcript transcript;
     private final AttemptEvents events;
     private final NodeWait wait;
@@ -55,7 +55,7 @@ public final class Execution {
     /** The failure of the last attempt; null if there is none. */
     private @Nullable JobFailure last;
 
-    /** Whether the last attempt gave its slot to another job. */
+    /** Whether the last attempt gave its slot to another job, and no node failed. */
     private boolean preempted;
 
     private volatile boolean waiting = true;
@@ -110,10 +110,11 @@ public final class Execution {
                 work.rule().handling().continuing(context.settings().continuing());
         continuePlan = new ContinuePlan(continuing, work.rule().set().parameters());
         long mostTokens = Length.answer(job, work.rule(), context.settings().parameters());
-        oldTurns = new OldTurns(job, work.rule(), mostTokens);
+        request = new Request(job, work.rule(), mostTokens, work.lastAttempt());
         transcript = new Transcript(ContinuePlan.mayContinue(continuing, job));
         if (work.published() != null) {
-            transcript.recover(work.published());
+            // the text of an earlier run may be a whole answer that does not fit
+            transcript.recover(work.published(), job.result() == null);
         }
         preemptible = context.settings().routing().rules().stream()
                 .anyMatch(rule -> rule.handling().preempts());
@@ -121,7 +122,7 @@ public final class Execution {
             entry.mayPreempt();
         }
         limits = new TimeLimits(job, work.firstStarted());
-        boolean refusesEarly = context.settings().refuseEarly() && !oldTurns.mayDrop();
+        boolean refusesEarly = context.settings().refuseEarly() && !request.mayDrop();
         wait = NodeWait.of(entry, context.clock(), job, refusesEarly, mostTokens);
         events = new AttemptEvents(work, sink, signal, transcript);
         outcomeAttempt = work.outcomeAttempt();
@@ -208,8 +209,11 @@ public final class Execution {
         try (Node.Slot slot = held) {
             Node node = slot.node();
             PublishedText continued =
-                    continuePlan.at(node, job, model, transcript.continuable()).orElse(null);
-            count(node, continued);
+                    continuePlan.at(node, request.whole(), model, transcript.continuable()).orElse(null);
+            if (!preempted) {
+                context.meters().begun(continued != null, last, node);
+            }
+            preempted = false;
             Instant now = now();
             if (limits.firstStarted() == null
                     && !context.settings().routing().rules().isEmpty()) {
@@ -228,7 +232,7 @@ public final class Execution {
             RunningAttempt running = new RunningAttempt(node.name());
             AttemptStream attempt = new AttemptStream(
                     new NodeCall(slot, model),
-                    new Asked(oldTurns.fitted(slot, model), work.rule(), continued),
+                    new Asked(request.fitted(slot, model), work.rule(), continued),
                     head,
                     new GivingWay(hedge, running, continuePlan, preemptible),
                     transcript,
@@ -250,17 +254,6 @@ public final class Execution {
             }
         } finally {
             waiting = true;
-        }
-    }
-
-    private void count(Node node, @Nullable PublishedText continued) {
-        if (preempted) {
-            // another job needed the slot, and no node failed
-            preempted = false;
-        } else if (continued != null) {
-            context.meters().continued();
-        } else if (last != null && !node.name().equals(last.node())) {
-            context.meters().startedOver();
         }
     }
 
@@ -316,6 +309,10 @@ public final class Execution {
             case AttemptStream.End.Failed(JobFailure failure) -> {
                 attempt.slot().failed(failure);
                 boolean spoke = attempt.firstTokenMillis() != null;
+                if (request.repair(failure)) {
+                    transcript.end();
+                    yield new Step.Again(failure, false);
+                }
                 if (event.resumedFrom() != null && !spoke && continuePlan.failed(failure)) {
                     yield new Step.Again(failure, false);
                 }
@@ -324,7 +321,7 @@ public final class Execution {
                         && attempt.beside()
                                 .filter(AttemptStream.Beside::wasFirst)
                                 .isEmpty()) {
-                    if (oldTurns.dropMore()) {
+                    if (request.dropMore()) {
                         yield new Step.Again(failure, false);
                     }
                     if (work.rule().placing().overflow() == Placing.Overflow.FAIL) {
@@ -363,7 +360,7 @@ public final class Execution {
                 attempt.ignoredParameters(),
                 transcript.segments(),
                 transcript.allAttempts(),
-                oldTurns.dropped());
+                request.dropped());
     }
 
     private Step tooLargeStart() {

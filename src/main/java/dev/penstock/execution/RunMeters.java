@@ -25,6 +25,7 @@ public final class RunMeters {
     private final Counter continued;
     private final Counter hedged;
     private final Counter preempted;
+    private final Counter misfits;
     private final Timer queued;
     private final Timer firstToken;
     private final Timer perToken;
@@ -48,6 +49,7 @@ public final class RunMeters {
         continued = meters.counter("penstock.failovers", "kind", "continued");
         hedged = meters.counter("penstock.hedged");
         preempted = meters.counter("penstock.preempted");
+        misfits = meters.counter("penstock.result.invalid");
         queued = histogram("penstock.job.queue.seconds");
         firstToken = histogram("gen_ai.server.time_to_first_token");
         perToken = histogram("gen_ai.server.time_per_output_token");
@@ -73,14 +75,18 @@ public final class RunMeters {
                 .increment();
     }
 
-    /** Counts a job that starts over at another node after its node failed. */
-    void startedOver() {
-        restarts.increment();
-    }
-
-    /** Counts an attempt that continues the text of an earlier attempt, after a node or a replica failed. */
-    void continued() {
-        continued.increment();
+    /**
+     * Counts an attempt that follows a failure of a node or a replica.
+     *
+     * @param continues whether the attempt continues the text of an earlier one
+     * @param last the failure of the attempt before; null if there is none
+     */
+    void begun(boolean continues, @Nullable JobFailure last, Node node) {
+        if (continues) {
+            continued.increment();
+        } else if (last != null && last.misfit() == null && !node.name().equals(last.node())) {
+            restarts.increment();
+        }
     }
 
     /** Counts the second request of a hedged attempt. */
@@ -126,6 +132,9 @@ public final class RunMeters {
         if (end instanceof AttemptStream.End.Whole(Answer answer, Usage here)) {
             slot.answered(here, streamMillis / 1000.0);
             tokens(job, answer, here.completionTokens(), streamMillis);
+        }
+        if (end instanceof AttemptStream.End.Failed(JobFailure failure) && failure.misfit() != null) {
+            misfits.increment();
         }
         boolean interrupted = firstTokenMillis != null && isInterrupted(end);
         counter(

@@ -12,13 +12,15 @@ import org.jspecify.annotations.Nullable;
  * @param param the path of the wrong field, such as {@code job.timeout}; null if no field is wrong
  * @param node the node that failed; null if no node failed
  * @param again the server's report about another attempt
+ * @param misfit the answer that does not fit its job's schema; null if that is not the reason
  */
 public record JobFailure(
         Code code,
         String message,
         @Nullable String param,
         @Nullable String node,
-        Again again) {
+        Again again,
+        @Nullable Misfit misfit) {
 
     /**
      * A server's report about another attempt.
@@ -38,7 +40,7 @@ public record JobFailure(
     }
 
     public JobFailure(Code code, String message, @Nullable String param, @Nullable String node) {
-        this(code, message, param, node, Again.UNSET);
+        this(code, message, param, node, Again.UNSET, null);
     }
 
     /** The action that can help after a failure. */
@@ -71,6 +73,7 @@ public record JobFailure(
         FIRST_TOKEN_TIMEOUT(504, "timeout_error", Remedy.RETRY),
         IDLE_TIMEOUT(504, "timeout_error", Remedy.RETRY),
         TIMEOUT(504, "timeout_error", Remedy.NONE),
+        INVALID_RESULT(422, "server_error", Remedy.NONE),
         NO_NODE(503, "server_error", Remedy.NONE),
         BROKER_UNAVAILABLE(503, "server_error", Remedy.NONE),
         LEDGER_UNAVAILABLE(503, "server_error", Remedy.NONE),
@@ -115,18 +118,29 @@ public record JobFailure(
         return new JobFailure(Code.INVALID_REQUEST, param + ": " + message, param, null);
     }
 
+    /** @param message what does not fit, in one line */
+    public static JobFailure misfit(String message, Misfit misfit) {
+        return new JobFailure(Code.INVALID_RESULT, message, null, null, Again.UNSET, misfit);
+    }
+
     public JobFailure atNode(String name) {
-        return new JobFailure(code, message, param, name, again);
+        return new JobFailure(code, message, param, name, again, misfit);
     }
 
     /** Returns this failure with the server's report about another attempt. */
     public JobFailure with(Again reported) {
-        return new JobFailure(code, message, param, node, reported);
+        return new JobFailure(code, message, param, node, reported, misfit);
     }
 
     /** Returns this failure with more text at the end of its message. */
     public JobFailure saying(String more) {
-        return new JobFailure(code, message + more, param, node, again);
+        return new JobFailure(code, message + more, param, node, again, misfit);
+    }
+
+    /** Returns this failure without the text of the answer that does not fit. */
+    public JobFailure withoutText() {
+        Misfit violations = misfit == null ? null : new Misfit("", misfit.violations());
+        return new JobFailure(code, message, param, node, again, violations);
     }
 
     /** Returns whether the same job may succeed when a client sends it again. */

@@ -8,6 +8,7 @@ import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
+import dev.penstock.job.ResultRule;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.node.FakeNodes;
@@ -94,6 +95,7 @@ final class ExecutionRig {
         private @Nullable Instant deadline;
         private PromptJob.Pins pins = PromptJob.Pins.NONE;
         private @Nullable Integer attempts = 3;
+        private @Nullable ResultRule result;
         private final Map<String, Object> body =
                 new HashMap<>(Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))));
 
@@ -136,6 +138,11 @@ final class ExecutionRig {
             return this;
         }
 
+        JobForm result(ResultRule wanted) {
+            result = wanted;
+            return this;
+        }
+
         JobForm with(String field, Object value) {
             body.put(field, value);
             return this;
@@ -156,6 +163,7 @@ final class ExecutionRig {
                     pins,
                     null,
                     attempts,
+                    result,
                     body);
         }
     }

@@ -70,7 +70,12 @@ public final class JobObject {
         } else {
             object.putRawValue("response", response);
         }
-        object.set("error", ending == null ? null : json(ending.error()));
+        JsonNode error = ending == null ? null : json(ending.error());
+        if (error instanceof ObjectNode failure && ending != null && ending.event().isEmpty()) {
+            // a list stays short
+            failure.remove("text");
+        }
+        object.set("error", error);
         object.set("usage", ending == null ? null : json(ending.usage()));
         object.set("metadata", Json.mapper().valueToTree(new TreeMap<>(job.metadata())));
         return object;
