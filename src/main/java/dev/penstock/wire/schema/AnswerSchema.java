@@ -58,23 +58,30 @@ public final class AnswerSchema {
     /**
      * A draft of JSON Schema.
      *
-     * @param factory creates schemas that count the steps of a check
+     * @param keywords the draft's keywords
      * @param form the schema of the draft's own schemas
      */
-    private record Draft(String id, JsonSchemaFactory factory, JsonSchema form) {
+    private record Draft(String id, JsonMetaSchema keywords, JsonSchema form) {
         static Draft of(VersionFlag version) {
-            JsonSchemaFactory usual = JsonSchemaFactory.getInstance(version);
-            JsonMetaSchema counting = JsonMetaSchema.builder(
-                            JsonSchemaFactory.checkVersion(version).getInstance())
-                    .keyword(new StepKeyword())
-                    .build();
-            JsonSchemaFactory factory = JsonSchemaFactory.builder(usual)
+            JsonSchema form = JsonSchemaFactory.getInstance(version)
+                    .getSchema(SchemaLocation.of(version.getId()), config().build());
+            return new Draft(
+                    version.getId(), JsonSchemaFactory.checkVersion(version).getInstance(), form);
+        }
+
+        /** Returns a schema whose checks count their steps. */
+        JsonSchema counting(JsonNode schema, Steps steps) {
+            JsonMetaSchema counting =
+                    JsonMetaSchema.builder(keywords).keyword(new StepKeyword(steps)).build();
+            return JsonSchemaFactory.builder()
+                    .defaultMetaSchemaIri(counting.getIri())
                     .metaSchema(counting)
                     // a reference outside is refused before; this is the second lock
                     .schemaLoaders(loaders -> loaders.add(DisallowSchemaLoader.getInstance()))
-                    .build();
-            JsonSchema form = usual.getSchema(SchemaLocation.of(version.getId()), config().build());
-            return new Draft(version.getId(), factory, form);
+                    .build()
+                    .getSchema(
+                            schema,
+                            config().regularExpressionFactory(new LinearPattern(steps)).build());
         }
 
         /** Returns whether a schema names this draft, with or without an empty fragment. */
@@ -111,10 +118,7 @@ public final class AnswerSchema {
         checkForm(given, draft, path);
         SchemaShape.Shaped shaped = SchemaShape.of(given, path);
         Steps steps = new Steps();
-        JsonSchema schema = draft.factory()
-                .getSchema(
-                        shaped.counted(),
-                        config().regularExpressionFactory(new LinearPattern(steps)).build());
+        JsonSchema schema = draft.counting(shaped.counted(), steps);
         for (String reference : shaped.references()) {
             checkReference(schema, reference, path);
         }
@@ -158,6 +162,8 @@ public final class AnswerSchema {
             found = reference.equals("#")
                     ? schema
                     : schema.getSubSchema(SchemaLocation.Fragment.of(reference));
+        } catch (Steps.Exhausted e) {
+            throw new InvalidField(path, "has too many parts that refer to others", e);
         } catch (RuntimeException e) {
             throw new InvalidField(path, "the reference %s cannot be followed".formatted(Printable.line(reference)), e);
         }

@@ -20,33 +20,41 @@ final class StepKeyword extends AbstractKeyword {
     static final String NAME = "penstock:steps";
     /** The characters of a text that cost as much as one step. */
     private static final int CHARS = 64;
+    /**
+     * The validator makes a part anew for each way that leads to it, and keeps it. So each part needs memory until the
+     * check ends.
+     */
+    private static final int NEW_PART = 100;
 
-    StepKeyword() {
+    private final Steps steps;
+
+    StepKeyword(Steps steps) {
         super(NAME);
+        this.steps = steps;
     }
 
     @Override
     public JsonValidator newValidator(
             SchemaLocation location, JsonNodePath path, JsonNode value, JsonSchema parent, ValidationContext context) {
+        steps.take(NEW_PART);
         return new Counting(location, path, this, value);
     }
 
     private static final class Counting extends AbstractJsonValidator {
-        private final long steps;
+        private final Steps steps;
+        private final long own;
 
         Counting(SchemaLocation location, JsonNodePath path, StepKeyword keyword, JsonNode value) {
             super(location, path, keyword, value);
-            steps = value.asLong();
+            steps = keyword.steps;
+            own = value.asLong();
         }
 
         @Override
         public Set<ValidationMessage> validate(
                 ExecutionContext context, JsonNode node, JsonNode root, JsonNodePath place) {
-            if (context instanceof Steps check) {
-                check.take(steps
-                        + node.size()
-                        + (node.isTextual() ? node.textValue().length() / CHARS : 0));
-            }
+            long chars = node.isTextual() ? node.textValue().length() : 0;
+            steps.take(own + node.size() + chars / CHARS);
             return Set.of();
         }
     }

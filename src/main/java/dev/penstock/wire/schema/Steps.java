@@ -2,6 +2,7 @@ package dev.penstock.wire.schema;
 
 import com.networknt.schema.ExecutionConfig;
 import com.networknt.schema.ExecutionContext;
+import com.networknt.schema.JsonSchemaException;
 import java.util.Locale;
 
 /**
@@ -18,10 +19,10 @@ final class Steps extends ExecutionContext {
 
     private long left = MOST;
 
-    /** Reports that the check needs too many steps. */
-    static final class Exhausted extends RuntimeException {
+    /** Reports that the check needs too many steps. The validator passes its own exceptions on without a word. */
+    static final class Exhausted extends JsonSchemaException {
         Exhausted() {
-            super("the check of the answer needs too many steps", null, false, false);
+            super("the check of the answer needs too many steps");
         }
     }
 
