@@ -143,6 +143,11 @@ final class ExecutionRig {
             return this;
         }
 
+        JobForm without(String field) {
+            body.remove(field);
+            return this;
+        }
+
         JobForm with(String field, Object value) {
             body.put(field, value);
             return this;
