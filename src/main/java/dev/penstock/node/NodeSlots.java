@@ -242,6 +242,7 @@ final class NodeSlots {
                     CONTEXT_LENGTH_EXCEEDED,
                     NODE_OVERLOADED,
                     TIMEOUT,
+                    INVALID_RESULT,
                     NO_NODE,
                     BROKER_UNAVAILABLE,
                     LEDGER_UNAVAILABLE,

@@ -7,10 +7,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
-import dev.penstock.job.Misfit;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.PublishedText;
-import dev.penstock.job.ResultRule;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.job.Usage;
@@ -46,8 +44,8 @@ class CheckedResultTest {
     private final ExecutionRig rig = new ExecutionRig(ExecutionRig.VLLM);
     private final FakeNodes.Server server = rig.nodes.server("gpu-a").up("llama");
 
-    private static ResultRule rule(int repairs) {
-        return new ResultRule(SCHEMA, repairs, false);
+    private static PromptJob.ResultRule rule(int repairs) {
+        return new PromptJob.ResultRule(SCHEMA, repairs, false);
     }
 
     private PromptJob job(int repairs) {
@@ -93,7 +91,7 @@ class CheckedResultTest {
         assertThat(failure.message())
                 .isEqualTo("the answer does not fit the schema: required property 'a' not found");
         assertThat(failure.misfit())
-                .isEqualTo(new Misfit(MISFIT, List.of(new Misfit.Violation("", "required property 'a' not found"))));
+                .isEqualTo(new JobFailure.Misfit(MISFIT, List.of(new JobFailure.Misfit.Violation("", "required property 'a' not found"))));
         assertThat(misfits()).isOne();
         assertThat(rig.count("penstock.attempts", "node", "gpu-a", "outcome", "invalid_result"))
                 .isOne();
@@ -130,7 +128,7 @@ class CheckedResultTest {
         answers(server, MISFIT, "no JSON");
 
         ExecutionRig.Run run = rig.start(job(1));
-        Misfit misfit = run.failure().misfit();
+        JobFailure.Misfit misfit = run.failure().misfit();
 
         assertThat(run.sink.names())
                 .containsExactly("started 1", "chunk 1", "started 2", "chunk 2", "failed 2");

@@ -8,7 +8,6 @@ import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
-import dev.penstock.job.ResultRule;
 import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.node.FakeNodes;
@@ -95,7 +94,7 @@ final class ExecutionRig {
         private @Nullable Instant deadline;
         private PromptJob.Pins pins = PromptJob.Pins.NONE;
         private @Nullable Integer attempts = 3;
-        private @Nullable ResultRule result;
+        private PromptJob.@Nullable ResultRule result;
         private final Map<String, Object> body =
                 new HashMap<>(Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))));
 
@@ -138,7 +137,7 @@ final class ExecutionRig {
             return this;
         }
 
-        JobForm result(ResultRule wanted) {
+        JobForm result(PromptJob.ResultRule wanted) {
             result = wanted;
             return this;
         }

@@ -6,9 +6,7 @@ import dev.penstock.execution.call.NodeCall;
 import dev.penstock.execution.call.TagCheck;
 import dev.penstock.job.Answer;
 import dev.penstock.job.JobFailure;
-import dev.penstock.job.Misfit;
 import dev.penstock.job.PromptJob;
-import dev.penstock.job.ResultRule;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.wire.InvalidField;
 import dev.penstock.wire.Json;
@@ -25,20 +23,20 @@ public final class AnswerCheck {
 
     /** Returns why the answer of this request is not what the job asks for; empty if it is. */
     public static Optional<JobFailure> failure(PromptJob job, NodeCall call, Answer answer) {
-        ResultRule rule = job.result();
+        PromptJob.ResultRule rule = job.result();
         boolean isChecked = rule != null && !(rule.trustsNode() && call.enforcesSchema());
         return isChecked && rule != null ? misfit(rule, answer) : TagCheck.failure(job, answer);
     }
 
-    private static Optional<JobFailure> misfit(ResultRule rule, Answer answer) {
+    private static Optional<JobFailure> misfit(PromptJob.ResultRule rule, Answer answer) {
         AnswerSchema schema = schema(rule);
         for (Answer.Choice choice : answer.choices()) {
             // a call of a tool is no result yet
             if (choice.toolCalls().isEmpty()) {
                 String text = choice.text().getOrDefault(TokenEvent.Field.CONTENT, "");
-                List<Misfit.Violation> violations = schema.violations(text);
+                List<JobFailure.Misfit.Violation> violations = schema.violations(text);
                 if (!violations.isEmpty()) {
-                    Misfit misfit = new Misfit(text, violations);
+                    JobFailure.Misfit misfit = new JobFailure.Misfit(text, violations);
                     boolean cutOff = CUT_OFF.equals(choice.finishReason());
                     return Optional.of(JobFailure.misfit(message(misfit, cutOff), misfit));
                 }
@@ -47,7 +45,7 @@ public final class AnswerCheck {
         return Optional.empty();
     }
 
-    private static AnswerSchema schema(ResultRule rule) {
+    private static AnswerSchema schema(PromptJob.ResultRule rule) {
         try {
             JsonNode parsed = Json.parseLenient(rule.schema());
             return AnswerSchema.of(Objects.requireNonNullElse(parsed, NullNode.getInstance()), "schema");
@@ -56,8 +54,8 @@ public final class AnswerCheck {
         }
     }
 
-    private static String message(Misfit misfit, boolean cutOff) {
-        Misfit.Violation first = misfit.violations().getFirst();
+    private static String message(JobFailure.Misfit misfit, boolean cutOff) {
+        JobFailure.Misfit.Violation first = misfit.violations().getFirst();
         int more = misfit.violations().size() - 1;
         return "the answer does not fit the schema: %s%s%s%s"
                 .formatted(

@@ -1,9 +1,7 @@
 package dev.penstock.execution.result;
 
 import dev.penstock.job.JobFailure;
-import dev.penstock.job.Misfit;
 import dev.penstock.job.PromptJob;
-import dev.penstock.job.ResultRule;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -25,13 +23,13 @@ public final class Repairs {
      */
     public Repairs(PromptJob job, int attempts) {
         this.job = job;
-        ResultRule rule = job.result();
+        PromptJob.ResultRule rule = job.result();
         left = rule == null ? 0 : rule.repairs() - Math.max(0, attempts - 1);
     }
 
     /** Returns the request for a further answer; empty if there is none. */
     public Optional<PromptJob> after(JobFailure failure) {
-        Misfit misfit = failure.misfit();
+        JobFailure.Misfit misfit = failure.misfit();
         if (misfit == null || left <= 0) {
             return Optional.empty();
         }
@@ -45,7 +43,7 @@ public final class Repairs {
         return Optional.of(job.with(body));
     }
 
-    private static List<Object> conversation(List<?> messages, Misfit misfit) {
+    private static List<Object> conversation(List<?> messages, JobFailure.Misfit misfit) {
         List<Object> conversation = new ArrayList<>(messages);
         if (!misfit.text().isBlank()) {
             // some servers refuse an empty message
@@ -55,9 +53,9 @@ public final class Repairs {
         return conversation;
     }
 
-    private static String instruction(Misfit misfit) {
+    private static String instruction(JobFailure.Misfit misfit) {
         StringBuilder text = new StringBuilder("This answer does not fit the required JSON schema:\n");
-        for (Misfit.Violation violation : misfit.violations()) {
+        for (JobFailure.Misfit.Violation violation : misfit.violations()) {
             text.append("- ")
                     .append(violation.path().isEmpty() ? "the whole answer" : violation.path())
                     .append(": ")

@@ -1,10 +1,10 @@
 package dev.penstock.wire.document;
 
 import com.fasterxml.jackson.core.JsonGenerator;
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.job.JobFailure;
-import dev.penstock.job.Misfit;
 import dev.penstock.wire.Json;
 import java.io.IOException;
 
@@ -13,6 +13,8 @@ import java.io.IOException;
  * not fit its schema has the fields violations and text.
  */
 public final class ErrorDocument {
+    private static final String TEXT = "text";
+
     private ErrorDocument() {}
 
     /** Returns {@code {"error":{message,type,param,code}}}, the form of REST answers. */
@@ -23,21 +25,26 @@ public final class ErrorDocument {
                 .put("type", failure.code().type())
                 .put("param", failure.param())
                 .put("code", failure.code().wireName());
-        Misfit misfit = failure.misfit();
+        JobFailure.Misfit misfit = failure.misfit();
         if (misfit != null) {
             error.set("violations", violations(misfit));
             if (!misfit.text().isEmpty()) {
-                error.put("text", misfit.shortText());
+                error.put(TEXT, misfit.shortText());
             }
         }
         return document;
     }
 
-    private static ArrayNode violations(Misfit misfit) {
+    private static ArrayNode violations(JobFailure.Misfit misfit) {
         ArrayNode violations = Json.mapper().createArrayNode();
         misfit.violations()
                 .forEach(one -> violations.addObject().put("path", one.path()).put("message", one.message()));
         return violations;
+    }
+
+    /** Returns the error of an event without the text of an answer, which may be large. */
+    public static JsonNode withoutText(JsonNode error) {
+        return error instanceof ObjectNode object ? object.without(TEXT) : error;
     }
 
     /** Writes the field {@code error} of a job's event. */
@@ -53,11 +60,11 @@ public final class ErrorDocument {
         if (failure.node() != null) {
             json.writeStringField("node", failure.node());
         }
-        Misfit misfit = failure.misfit();
+        JobFailure.Misfit misfit = failure.misfit();
         if (misfit != null) {
             json.writePOJOField("violations", violations(misfit));
             if (!misfit.text().isEmpty()) {
-                json.writeStringField("text", misfit.shortText());
+                json.writeStringField(TEXT, misfit.shortText());
             }
         }
         json.writeEndObject();

@@ -2,7 +2,6 @@ package dev.penstock.wire.document;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.PromptJob;
-import dev.penstock.job.ResultRule;
 import dev.penstock.job.Task;
 import dev.penstock.wire.Fields;
 import dev.penstock.wire.InvalidField;
@@ -28,7 +27,7 @@ public final class ResultDocument {
      * @param body the body of the request
      * @return the rule; null if the job has none
      */
-    static @Nullable ResultRule read(@Nullable JsonNode given, Task task, Map<String, Object> body)
+    static PromptJob.@Nullable ResultRule read(@Nullable JsonNode given, Task task, Map<String, Object> body)
             throws InvalidField {
         if (given == null || given.isNull()) {
             return null;
@@ -46,14 +45,14 @@ public final class ResultDocument {
         }
         JsonNode schema = given.path("schema");
         var _ = AnswerSchema.of(schema, SCHEMA);
-        return new ResultRule(Json.text(schema), repairs(given.path("repair")), false);
+        return new PromptJob.ResultRule(Json.text(schema), repairs(given.path("repair")), false);
     }
 
     private static int repairs(JsonNode given) throws InvalidField {
         if (given.isMissingNode() || given.isNull()) {
             return 0;
         }
-        BigInteger most = BigInteger.valueOf(ResultRule.MOST_REPAIRS);
+        BigInteger most = BigInteger.valueOf(PromptJob.ResultRule.MOST_REPAIRS);
         if (!Fields.isInteger(given)
                 || Fields.integer(given).signum() < 0
                 || Fields.integer(given).compareTo(most) > 0) {
@@ -67,7 +66,7 @@ public final class ResultDocument {
      * make its model follow the schema. The model is asked again once, but not if the answer is streamed, because the
      * caller has the text already. Returns empty if there is no schema, or if only a node can enforce it.
      */
-    public static Optional<ResultRule> ofResponseFormat(PromptJob job) {
+    public static Optional<PromptJob.ResultRule> ofResponseFormat(PromptJob job) {
         if (!(job.body().get("response_format") instanceof Map<?, ?> format)
                 || !"json_schema".equals(format.get("type"))
                 || !(format.get("json_schema") instanceof Map<?, ?> named)
@@ -80,6 +79,6 @@ public final class ResultDocument {
         } catch (InvalidField _) {
             return Optional.empty();
         }
-        return Optional.of(new ResultRule(Json.text(parsed), job.stream() ? 0 : 1, true));
+        return Optional.of(new PromptJob.ResultRule(Json.text(parsed), job.stream() ? 0 : 1, true));
     }
 }

@@ -12,7 +12,7 @@ import com.networknt.schema.SchemaValidatorsConfig;
 import com.networknt.schema.SpecVersion.VersionFlag;
 import com.networknt.schema.ValidationMessage;
 import com.networknt.schema.resource.DisallowSchemaLoader;
-import dev.penstock.job.Misfit;
+import dev.penstock.job.JobFailure;
 import dev.penstock.wire.Fields;
 import dev.penstock.wire.InvalidField;
 import dev.penstock.wire.Json;
@@ -149,9 +149,9 @@ public final class AnswerSchema {
 
     /** Checks the schema against the schema of its draft. */
     private static void checkForm(JsonNode given, Draft draft, String path) throws InvalidField {
-        List<Misfit.Violation> violations = shown(draft.form().validate(given));
+        List<JobFailure.Misfit.Violation> violations = shown(draft.form().validate(given));
         if (!violations.isEmpty()) {
-            Misfit.Violation first = violations.getFirst();
+            JobFailure.Misfit.Violation first = violations.getFirst();
             throw new InvalidField(path + first.path(), first.message());
         }
     }
@@ -176,7 +176,7 @@ public final class AnswerSchema {
      * Returns where a text does not fit; empty if it fits. The text must be JSON and nothing else: a code fence around
      * it does not fit. The list is limited in number and length.
      */
-    public List<Misfit.Violation> violations(String text) {
+    public List<JobFailure.Misfit.Violation> violations(String text) {
         if (text.length() > LONGEST_TEXT) {
             return whole("has %d characters, and only up to %d can be checked".formatted(text.length(), LONGEST_TEXT));
         }
@@ -195,22 +195,22 @@ public final class AnswerSchema {
         }
     }
 
-    private static List<Misfit.Violation> whole(String message) {
-        return List.of(new Misfit.Violation("", cut(message, LONGEST_MESSAGE)));
+    private static List<JobFailure.Misfit.Violation> whole(String message) {
+        return List.of(new JobFailure.Misfit.Violation("", cut(message, LONGEST_MESSAGE)));
     }
 
-    private static List<Misfit.Violation> shown(Collection<ValidationMessage> messages) {
+    private static List<JobFailure.Misfit.Violation> shown(Collection<ValidationMessage> messages) {
         return messages.stream()
                 .limit(MOST_VIOLATIONS)
                 .map(AnswerSchema::shown)
                 .toList();
     }
 
-    private static Misfit.Violation shown(ValidationMessage message) {
+    private static JobFailure.Misfit.Violation shown(ValidationMessage message) {
         String place = message.getInstanceLocation().toString();
         String words = message.getMessage();
         String prefix = place + ": ";
-        return new Misfit.Violation(
+        return new JobFailure.Misfit.Violation(
                 cut(place, LONGEST_PATH),
                 cut(words.startsWith(prefix) ? words.substring(prefix.length()) : words, LONGEST_MESSAGE));
     }

@@ -19,7 +19,7 @@ final class Steps extends ExecutionContext {
 
     private long left = MOST;
 
-    /** Reports that the check needs too many steps. The validator passes its own exceptions on without a word. */
+    /** Reports that the check needs too many steps. The validator passes its own exceptions on, and logs all others. */
     static final class Exhausted extends JsonSchemaException {
         Exhausted() {
             super("the check of the answer needs too many steps");

@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
-import dev.penstock.job.Misfit;
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.wire.document.JobDocument;
@@ -25,11 +24,11 @@ class RepairsTest {
     private static JobFailure misfit(String text) {
         return JobFailure.misfit(
                 "it does not fit",
-                new Misfit(
+                new JobFailure.Misfit(
                         text,
                         List.of(
-                                new Misfit.Violation("/a", "integer found, string expected"),
-                                new Misfit.Violation("", "required property 'b' not found"))));
+                                new JobFailure.Misfit.Violation("/a", "integer found, string expected"),
+                                new JobFailure.Misfit.Violation("", "required property 'b' not found"))));
     }
 
     private static PromptJob job(String request, int repairs) {

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobFailure;
-import dev.penstock.job.Misfit;
 import dev.penstock.wire.InvalidField;
 import dev.penstock.wire.Json;
 import java.util.List;
@@ -183,7 +182,7 @@ class AnswerSchemaTest {
         String values = IntStream.range(0, 500)
                 .mapToObj(i -> "\"" + "v".repeat(100) + i + "\"")
                 .collect(Collectors.joining(","));
-        List<Misfit.Violation> violations = schema("{\"items\":{\"enum\":[" + values + "]}}")
+        List<JobFailure.Misfit.Violation> violations = schema("{\"items\":{\"enum\":[" + values + "]}}")
                 .violations("[" + "0,".repeat(999) + "0]");
 
         assertThat(violations).hasSize(AnswerSchema.MOST_VIOLATIONS);
