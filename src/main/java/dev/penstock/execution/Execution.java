@@ -110,7 +110,7 @@ public final class Execution {
                 work.rule().handling().continuing(context.settings().continuing());
         continuePlan = new ContinuePlan(continuing, work.rule().set().parameters());
         long mostTokens = Length.answer(job, work.rule(), context.settings().parameters());
-        request = new Request(job, work.rule(), mostTokens, work.lastAttempt());
+        request = new Request(job, work.rule(), mostTokens, work.lastAttempt() - work.failures());
         transcript = new Transcript(ContinuePlan.mayContinue(continuing, job));
         if (work.published() != null) {
             // the text of an earlier run may be a whole answer that does not fit

@@ -20,7 +20,7 @@ final class Request {
 
     /**
      * @param mostTokens the largest number of tokens of the answer; 0 if it is not limited
-     * @param attempts the attempts of the job's earlier runs
+     * @param attempts the attempts of the job's earlier runs that no node failed
      */
     Request(PromptJob job, Rule rule, long mostTokens, int attempts) {
         this.job = job;

@@ -21,6 +21,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Queue;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
@@ -128,11 +129,10 @@ class CheckedResultTest {
         answers(server, MISFIT, "no JSON");
 
         ExecutionRig.Run run = rig.start(job(1));
-        JobFailure.Misfit misfit = run.failure().misfit();
+        JobFailure.Misfit misfit = Objects.requireNonNull(run.failure().misfit());
 
         assertThat(run.sink.names())
                 .containsExactly("started 1", "chunk 1", "started 2", "chunk 2", "failed 2");
-        assertThat(misfit).isNotNull();
         assertThat(misfit.text()).isEqualTo("no JSON");
         assertThat(misfit.violations()).singleElement().satisfies(one -> assertThat(one.message())
                 .startsWith("not valid JSON"));
@@ -269,16 +269,13 @@ class CheckedResultTest {
 
     @Test
     void a_run_that_lost_its_job_asks_no_further() {
-        answers(server, MISFIT, FITS);
-        PromptJob job = job(1);
-        ExecutionRig.Run[] run = new ExecutionRig.Run[1];
         server.onCall(call -> call.say(text(MISFIT)));
-        run[0] = rig.start(job);
+        ExecutionRig.Run run = rig.start(job(1));
         ExecutionRig.awaitCalls(server, 1);
-        run[0].owned = false;
+        run.owned = false;
         server.calls().getFirst().say(new TokenEvent.End());
 
-        assertThat(run[0].result()).isEqualTo(new Execution.Result.Released());
+        assertThat(run.result()).isEqualTo(new Execution.Result.Released());
         assertThat(server.calls()).hasSize(1);
     }
 

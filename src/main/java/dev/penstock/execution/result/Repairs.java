@@ -18,8 +18,8 @@ public final class Repairs {
     private int left;
 
     /**
-     * @param attempts the attempts of the job's earlier runs. The events do not tell which of them were repairs, so all
-     *     but the first one count. So a job whose runs crash or move does not ask for ever
+     * @param attempts the attempts of the job's earlier runs that no node failed. The events do not tell which of them
+     *     were repairs, so all but the first one count. So a job whose runs crash or move does not ask for ever
      */
     public Repairs(PromptJob job, int attempts) {
         this.job = job;

@@ -195,7 +195,7 @@ class AnswerSchemaTest {
     void a_large_and_honest_answer_is_checked_to_its_end() throws InvalidField {
         String one = "{\"name\":\"Ada Lovelace\",\"age\":36,\"tags\":[\"a\",\"b\"]}";
         String schema = "{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/person\"},\"$defs\":{\"person\":%s,\"tag\":%s}}"
-                .formatted(PERSON.replace("#/$defs/tag", "#/$defs/tag"), "{\"enum\":[\"a\",\"b\"]}");
+                .formatted(PERSON, "{\"enum\":[\"a\",\"b\"]}");
         String text = "[" + (one + ",").repeat(9_999) + one.replace("36", "\"36\"") + "]";
 
         assertThat(text.length()).isGreaterThan(500_000);
