@@ -108,7 +108,7 @@ final class OutcomeWriter {
         if (!(outcome.event() instanceof JobEvent.Completed completed)) {
             return alone(
                     outcome.event() instanceof JobEvent.Failed failed
-                            ? failed.failure()
+                            ? failed.failure().withoutText()
                             : replies.tooLarge("the outcome is too large"),
                     outcome);
         }

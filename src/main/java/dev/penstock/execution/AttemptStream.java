@@ -3,7 +3,7 @@ package dev.penstock.execution;
 import dev.penstock.execution.call.Asked;
 import dev.penstock.execution.call.NodeCall;
 import dev.penstock.execution.call.SecondCall;
-import dev.penstock.execution.call.TagCheck;
+import dev.penstock.execution.result.AnswerCheck;
 import dev.penstock.job.Answer;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.TokenEvent;
@@ -307,7 +307,9 @@ final class AttemptStream implements AutoCloseable {
      * after a failure, another attempt can continue only what is published. Then the end follows.
      */
     private Progress last(End how) {
-        boolean isOfUse = how instanceof End.Whole
+        boolean isWhole = how instanceof End.Whole
+                || (how instanceof End.Failed(JobFailure failure) && failure.misfit() != null);
+        boolean isOfUse = isWhole
                 || ((how instanceof End.Failed || how instanceof End.Preempted) && transcript.isContinuable());
         return isOfUse && batch.hasText() ? chunk() : new Progress.Ended(how);
     }
@@ -369,15 +371,13 @@ final class AttemptStream implements AutoCloseable {
         }
     }
 
-    /** Returns the end of an attempt with a complete answer. An answer without the tags that the job wants is a failure. */
+    /** Returns the end of an attempt with a complete answer. It is a failure if it is not what the job asks for. */
     private End whole(Answer answer) {
-        Optional<JobFailure> failure = TagCheck.failure(asked.job(), answer);
-        if (failure.isEmpty()) {
-            return new End.Whole(answer, transcript.here());
-        }
+        Optional<JobFailure> failure = AnswerCheck.failure(asked.job(), call, answer);
         // the model is the cause, and not the node
-        slot().excused();
-        return new End.Failed(failure.get().atNode(call.node().name()));
+        failure.ifPresent(_ -> slot().excused());
+        return failure.<End>map(why -> new End.Failed(why.atNode(call.node().name())))
+                .orElseGet(() -> new End.Whole(answer, transcript.here()));
     }
 
     /** Ends the requests. The slot of the request that spoke stays, so that the end of the attempt is noted there. */

@@ -44,7 +44,7 @@ public final class Execution {
     private final ExecutionContext context;
     private final RetryPlan plan;
     private final ContinuePlan continuePlan;
-    private final OldTurns oldTurns;
+    private final Request request;
     private final Transcript transcript;
     private final AttemptEvents events;
     private final NodeWait wait;
@@ -57,7 +57,7 @@ public final class Execution {
     /** The failure of the last attempt; null if there is none. */
     private @Nullable JobFailure last;
 
-    /** Whether the last attempt gave its slot to another job. */
+    /** Whether the last attempt gave its slot to another job, and no node failed. */
     private boolean preempted;
 
     private volatile boolean waiting = true;
@@ -112,10 +112,11 @@ public final class Execution {
                 work.rule().handling().continuing(context.settings().continuing());
         continuePlan = new ContinuePlan(continuing, work.rule().set().parameters());
         long mostTokens = Length.answer(job, work.rule(), context.settings().parameters());
-        oldTurns = new OldTurns(job, work.rule(), mostTokens);
+        request = new Request(job, work.rule(), mostTokens, work.lastAttempt() - work.failures());
         transcript = new Transcript(ContinuePlan.mayContinue(continuing, job));
         if (work.published() != null) {
-            transcript.recover(work.published());
+            // the text of an earlier run may be a whole answer that does not fit
+            transcript.recover(work.published(), job.result() == null);
         }
         preemptible = context.settings().routing().rules().stream()
                 .anyMatch(rule -> rule.handling().preempts());
@@ -123,7 +124,7 @@ public final class Execution {
             entry.mayPreempt();
         }
         limits = new TimeLimits(job, work.firstStarted());
-        boolean refusesEarly = context.settings().refuseEarly() && !oldTurns.mayDrop();
+        boolean refusesEarly = context.settings().refuseEarly() && !request.mayDrop();
         Duration queue =
                 work.rule().timeouts().over(context.settings().timeouts()).queue();
         wait = NodeWait.of(entry, context.clock(), job, queue, refusesEarly, mostTokens);
@@ -211,7 +212,7 @@ public final class Execution {
         try (Node.Slot slot = held) {
             Node node = slot.node();
             PublishedText continued =
-                    continuePlan.at(node, job, model, transcript.continuable()).orElse(null);
+                    continuePlan.at(node, request.whole(), model, transcript.continuable()).orElse(null);
             if (continued == null && !sink.mayStartOver()) {
                 plan.leaveOut(node.name());
                 return new Step.Again(Objects.requireNonNullElse(last, CANNOT_GO_ON), true);
@@ -239,7 +240,7 @@ public final class Execution {
             RunningAttempt running = new RunningAttempt(node.name());
             AttemptStream attempt = new AttemptStream(
                     new NodeCall(slot, model),
-                    new Asked(oldTurns.fitted(slot, model), work.rule(), continued),
+                    new Asked(request.fitted(slot, model), work.rule(), continued),
                     head,
                     new GivingWay(hedge, running, continuePlan, preemptible),
                     transcript,
@@ -316,6 +317,10 @@ public final class Execution {
             case AttemptStream.End.Failed(JobFailure failure) -> {
                 attempt.slot().failed(failure);
                 boolean spoke = attempt.firstTokenMillis() != null;
+                if (request.repair(failure)) {
+                    transcript.end();
+                    yield new Step.Again(failure, false);
+                }
                 if (event.resumedFrom() != null && !spoke && continuePlan.failed(failure)) {
                     yield new Step.Again(failure, false);
                 }
@@ -324,7 +329,7 @@ public final class Execution {
                         && attempt.beside()
                                 .filter(AttemptStream.Beside::wasFirst)
                                 .isEmpty()) {
-                    if (oldTurns.dropMore()) {
+                    if (request.dropMore()) {
                         yield new Step.Again(failure, false);
                     }
                     if (work.rule().placing().overflow() == Placing.Overflow.FAIL) {
@@ -363,7 +368,7 @@ public final class Execution {
                 attempt.ignoredParameters(),
                 transcript.segments(),
                 transcript.allAttempts(),
-                oldTurns.dropped());
+                request.dropped());
     }
 
     private Step tooLargeStart() {

@@ -27,6 +27,7 @@ public final class RunMeters {
     private final Counter continued;
     private final Counter hedged;
     private final Counter preempted;
+    private final Counter misfits;
     private final Timer queued;
     private final Timer firstToken;
     private final Timer perToken;
@@ -50,6 +51,7 @@ public final class RunMeters {
         continued = meters.counter("penstock.failovers", "kind", "continued");
         hedged = meters.counter("penstock.hedged");
         preempted = meters.counter("penstock.preempted");
+        misfits = meters.counter("penstock.result.invalid");
         queued = histogram("penstock.job.queue.seconds");
         firstToken = histogram("gen_ai.server.time_to_first_token");
         perToken = histogram("gen_ai.server.time_per_output_token");
@@ -86,7 +88,7 @@ public final class RunMeters {
     void follows(Node node, boolean continues, @Nullable JobFailure last) {
         if (continues) {
             continued.increment();
-        } else if (last != null && !node.name().equals(last.node())) {
+        } else if (last != null && last.misfit() == null && !node.name().equals(last.node())) {
             restarts.increment();
         }
     }
@@ -145,6 +147,9 @@ public final class RunMeters {
         if (end instanceof AttemptStream.End.Whole(Answer answer, Usage here)) {
             slot.answered(here, streamMillis / 1000.0);
             tokens(job, answer, here.completionTokens(), streamMillis);
+        }
+        if (end instanceof AttemptStream.End.Failed(JobFailure failure) && failure.misfit() != null) {
+            misfits.increment();
         }
         boolean interrupted = firstTokenMillis != null && isInterrupted(end);
         counter(

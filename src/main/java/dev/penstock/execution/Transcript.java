@@ -48,10 +48,15 @@ final class Transcript {
         this.mayContinue = mayContinue;
     }
 
-    /** Takes the text that earlier runs published. */
-    void recover(PublishedText published) {
+    /**
+     * Takes the text that earlier runs published.
+     *
+     * @param goesOn whether an attempt may continue the text
+     */
+    void recover(PublishedText published, boolean goesOn) {
         before = new Usage(0, published.tokens());
         keep(published);
+        plain = goesOn;
     }
 
     /**
@@ -78,6 +83,11 @@ final class Transcript {
         startOver();
         node = otherNode;
         model = withModel;
+    }
+
+    /** Notes that no attempt continues the answer so far. */
+    void end() {
+        plain = false;
     }
 
     /** Drops the answer. */

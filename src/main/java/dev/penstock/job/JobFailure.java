@@ -1,6 +1,7 @@
 package dev.penstock.job;
 
 import java.time.Duration;
+import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
@@ -12,13 +13,15 @@ import org.jspecify.annotations.Nullable;
  * @param param the path of the wrong field, such as {@code job.timeout}; null if no field is wrong
  * @param node the node that failed; null if no node failed
  * @param again what is known about another attempt
+ * @param misfit the answer that does not fit its job's schema; null if that is not the reason
  */
 public record JobFailure(
         Code code,
         String message,
         @Nullable String param,
         @Nullable String node,
-        Again again) {
+        Again again,
+        @Nullable Misfit misfit) {
 
     /**
      * What is known about another attempt.
@@ -33,6 +36,41 @@ public record JobFailure(
         public static final Again SOON = new Again(Duration.ofSeconds(2), false);
     }
 
+    /**
+     * An answer that does not fit its job's schema.
+     *
+     * @param text the text of the answer
+     * @param violations what is wrong with the text; never empty, and limited in number and length
+     */
+    public record Misfit(String text, List<Violation> violations) {
+        /** The longest text that a failure has, in characters. */
+        public static final int LONGEST_TEXT = 65_536;
+
+        /**
+         * One place where the answer does not fit.
+         *
+         * @param path the place in the answer, as a JSON pointer; empty for the whole answer
+         * @param message what is wrong there, in one line
+         */
+        public record Violation(String path, String message) {}
+
+        public Misfit {
+            violations = List.copyOf(violations);
+            if (violations.isEmpty()) {
+                throw new IllegalArgumentException("a misfit has a violation");
+            }
+        }
+
+        /** Returns the beginning of the text that a failure has. It does not end inside a code point. */
+        public String shortText() {
+            if (text.length() <= LONGEST_TEXT) {
+                return text;
+            }
+            boolean insideCodePoint = Character.isHighSurrogate(text.charAt(LONGEST_TEXT - 1));
+            return text.substring(0, insideCodePoint ? LONGEST_TEXT - 1 : LONGEST_TEXT);
+        }
+    }
+
     /** The length limit of a message, because events, database rows and answers contain it. */
     private static final int LONGEST_MESSAGE = 2_000;
 
@@ -41,7 +79,7 @@ public record JobFailure(
     }
 
     public JobFailure(Code code, String message, @Nullable String param, @Nullable String node) {
-        this(code, message, param, node, Again.UNSET);
+        this(code, message, param, node, Again.UNSET, null);
     }
 
     /** The action that can help after a failure. */
@@ -74,6 +112,7 @@ public record JobFailure(
         FIRST_TOKEN_TIMEOUT(504, "timeout_error", Remedy.RETRY),
         IDLE_TIMEOUT(504, "timeout_error", Remedy.RETRY),
         TIMEOUT(504, "timeout_error", Remedy.NONE),
+        INVALID_RESULT(422, "server_error", Remedy.NONE),
         NO_NODE(503, "server_error", Remedy.NONE),
         BROKER_UNAVAILABLE(503, "server_error", Remedy.NONE),
         LEDGER_UNAVAILABLE(503, "server_error", Remedy.NONE),
@@ -118,18 +157,29 @@ public record JobFailure(
         return new JobFailure(Code.INVALID_REQUEST, param + ": " + message, param, null);
     }
 
+    /** @param message what does not fit, in one line */
+    public static JobFailure misfit(String message, Misfit misfit) {
+        return new JobFailure(Code.INVALID_RESULT, message, null, null, Again.UNSET, misfit);
+    }
+
     public JobFailure atNode(String name) {
-        return new JobFailure(code, message, param, name, again);
+        return new JobFailure(code, message, param, name, again, misfit);
     }
 
     /** Returns this failure with what is known about another attempt. */
     public JobFailure with(Again reported) {
-        return new JobFailure(code, message, param, node, reported);
+        return new JobFailure(code, message, param, node, reported, misfit);
     }
 
     /** Returns this failure with more text at the end of its message. */
     public JobFailure saying(String more) {
-        return new JobFailure(code, message + more, param, node, again);
+        return new JobFailure(code, message + more, param, node, again, misfit);
+    }
+
+    /** Returns this failure without the text of the answer that does not fit. */
+    public JobFailure withoutText() {
+        Misfit violations = misfit == null ? null : new Misfit("", misfit.violations());
+        return new JobFailure(code, message, param, node, again, violations);
     }
 
     /** Returns whether the same job may succeed when a client sends it again. */

@@ -19,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param pins the pool and the node at which the job may run
  * @param session the name of the job's session; null for none. The jobs of a session run at the same node while it is up
  * @param maxAttempts the number of failed attempts at which the job fails; null for the limit of the service
+ * @param result the form that the answer must have; null for any answer
  * @param body the OpenAI request body as plain maps, lists, strings, numbers and booleans, without {@code job} and
  *     {@code metadata}
  */
@@ -36,11 +37,30 @@ public record PromptJob(
         Pins pins,
         @Nullable String session,
         @Nullable Integer maxAttempts,
+        @Nullable ResultRule result,
         Map<String, Object> body) {
 
     /** The pool and the node that the job asks for. If one is null, the router chooses it. */
     public record Pins(@Nullable String pool, @Nullable String node) {
         public static final Pins NONE = new Pins(null, null);
+    }
+
+    /**
+     * The form that the answer of a job must have.
+     *
+     * @param schema a valid JSON schema, as JSON
+     * @param repairs how many times the model is asked again after an answer that does not fit
+     * @param trustsNode whether an answer is not checked if its node makes the model follow the schema
+     */
+    public record ResultRule(String schema, int repairs, boolean trustsNode) {
+        /** The largest number of repairs. */
+        public static final int MOST_REPAIRS = 2;
+
+        public ResultRule {
+            if (repairs < 0 || repairs > MOST_REPAIRS) {
+                throw new IllegalArgumentException("repairs must be between 0 and " + MOST_REPAIRS);
+            }
+        }
     }
 
     /** Returns the size of the prompt, without media. */
@@ -56,6 +76,15 @@ public record PromptJob(
 
     /** Returns the same job with another request. */
     public PromptJob with(Map<String, Object> other) {
+        return with(result, other);
+    }
+
+    /** Returns the same job with a rule for its answer. */
+    public PromptJob with(ResultRule rule) {
+        return with(rule, body);
+    }
+
+    private PromptJob with(@Nullable ResultRule rule, Map<String, Object> other) {
         return new PromptJob(
                 id,
                 task,
@@ -70,6 +99,7 @@ public record PromptJob(
                 pins,
                 session,
                 maxAttempts,
+                rule,
                 other);
     }
 

@@ -252,6 +252,7 @@ final class NodeSlots {
                     CONTEXT_LENGTH_EXCEEDED,
                     NODE_OVERLOADED,
                     TIMEOUT,
+                    INVALID_RESULT,
                     NO_NODE,
                     BROKER_UNAVAILABLE,
                     LEDGER_UNAVAILABLE,

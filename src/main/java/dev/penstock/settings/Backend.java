@@ -49,6 +49,14 @@ public enum Backend {
         return this != AZURE_OPENAI;
     }
 
+    /**
+     * Returns whether servers of this kind make their model follow the schema in {@code response_format}. It is not known
+     * of other servers with OpenAI's API.
+     */
+    public boolean enforcesSchema() {
+        return this != OPENAI_COMPATIBLE;
+    }
+
     public static Optional<Backend> of(String wireName) {
         return Arrays.stream(values())
                 .filter(backend -> backend.wireName.equals(wireName))

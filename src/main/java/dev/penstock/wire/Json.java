@@ -233,6 +233,11 @@ public final class Json {
         }
     }
 
+    /** Writes a document of Penstock as a text. */
+    public static String text(Object document) {
+        return new String(bytes(document), StandardCharsets.UTF_8);
+    }
+
     /** Returns the mapper for Penstock's own documents. */
     public static ObjectMapper mapper() {
         return LENIENT;

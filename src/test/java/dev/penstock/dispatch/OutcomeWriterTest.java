@@ -302,15 +302,18 @@ class OutcomeWriterTest {
     }
 
     @Test
-    void metadata_that_is_too_much_for_the_topic_is_left_out_of_the_failure() throws Exception {
+    void metadata_and_text_that_are_too_much_for_the_topic_are_left_out_of_the_failure() throws Exception {
         begin();
-        JobEvent failed = new JobEvent.Failed(
-                JobFailure.of(JobFailure.Code.NODE_ERROR, "why"), null, Map.of("a", "x".repeat(2 * ROOM)));
+        String tooMuch = "x".repeat(2 * ROOM);
+        JobFailure.Misfit misfit = new JobFailure.Misfit(tooMuch, List.of(new JobFailure.Misfit.Violation("/a", "b")));
+        JobEvent failed = new JobEvent.Failed(JobFailure.misfit("why", misfit), null, Map.of("a", tooMuch));
 
         word(true).publish(Outcome.withoutAttempt(failed));
 
         assertThat(events()).containsExactly("started", "failed");
         assertThat(last().path("error").path("message").asText()).isEqualTo("why");
+        assertThat(last().path("error").has("text")).isFalse();
+        assertThat(last().at("/error/violations/0/path").asText()).isEqualTo("/a");
     }
 
     /**

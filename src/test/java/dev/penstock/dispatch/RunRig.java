@@ -163,6 +163,7 @@ final class RunRig {
                 PromptJob.Pins.NONE,
                 null,
                 3,
+                null,
                 Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))));
         return new TakenJob(
                 job,

@@ -94,6 +94,7 @@ final class ExecutionRig {
         private @Nullable Instant deadline;
         private PromptJob.Pins pins = PromptJob.Pins.NONE;
         private @Nullable Integer attempts = 3;
+        private PromptJob.@Nullable ResultRule result;
         private final Map<String, Object> body =
                 new HashMap<>(Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))));
 
@@ -136,6 +137,16 @@ final class ExecutionRig {
             return this;
         }
 
+        JobForm result(PromptJob.ResultRule wanted) {
+            result = wanted;
+            return this;
+        }
+
+        JobForm without(String field) {
+            body.remove(field);
+            return this;
+        }
+
         JobForm with(String field, Object value) {
             body.put(field, value);
             return this;
@@ -156,6 +167,7 @@ final class ExecutionRig {
                     pins,
                     null,
                     attempts,
+                    result,
                     body);
         }
     }

@@ -227,6 +227,7 @@ class FailureTableTest {
                     PromptJob.Pins.NONE,
                     null,
                     3,
+                    null,
                     Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))));
         }
 

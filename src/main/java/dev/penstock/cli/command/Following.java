@@ -32,6 +32,7 @@ final class Following {
                         "interrupted; the job goes on: penstock watch %s, or penstock cancel %s".formatted(id, id))) {
             ValidEvent outcome = job.follow(notes);
             terminal.note(summary(id, outcome));
+            ValidEvent.violations(outcome.document().path("error")).forEach(terminal::note);
             return Ending.of(outcome.mark().kind());
         }
     }

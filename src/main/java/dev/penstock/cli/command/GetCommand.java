@@ -112,6 +112,7 @@ public final class GetCommand implements Callable<Integer> {
         }
         if (job.hasNonNull("error")) {
             terminal.note(ValidEvent.failure(job.path("error")));
+            ValidEvent.violations(job.path("error")).forEach(terminal::note);
         }
         for (JsonNode choice : job.path("response").path("choices")) {
             String text = choice.has("message")

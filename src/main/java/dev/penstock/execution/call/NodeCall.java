@@ -76,6 +76,12 @@ public final class NodeCall implements AutoCloseable {
         return Objects.requireNonNull(stream);
     }
 
+    /** Returns whether the node makes its model follow the schema in {@code response_format}. The request was sent. */
+    public boolean enforcesSchema() {
+        return node().settings().backend().enforcesSchema()
+                && !stream().ignoredParameters().contains("response_format");
+    }
+
     /** Returns the limits of the node's silence. The request was sent. */
     public StallTimeouts silence() {
         return Objects.requireNonNull(silence);

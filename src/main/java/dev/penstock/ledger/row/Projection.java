@@ -12,6 +12,7 @@ import dev.penstock.settings.Settings;
 import dev.penstock.wire.Json;
 import dev.penstock.wire.document.BodyHash;
 import dev.penstock.wire.document.CommandDocument;
+import dev.penstock.wire.document.ErrorDocument;
 import dev.penstock.wire.document.JobDocument;
 import dev.penstock.wire.document.LargeObject;
 import dev.penstock.wire.record.EventHeaders;
@@ -165,7 +166,7 @@ public final class Projection {
                 millis,
                 outcome ? null : started(document.path("job")));
         JobRow.Ending ending =
-                outcome ? new JobRow.Ending(text, json(document.path("error")), json(document.path("usage"))) : null;
+                outcome ? new JobRow.Ending(text, json(ErrorDocument.withoutText(document.path("error"))), json(document.path("usage"))) : null;
         return Optional.of(new JobRow.Change.Happened(event, ending));
     }
 

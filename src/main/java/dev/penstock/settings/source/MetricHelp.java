@@ -60,6 +60,7 @@ public final class MetricHelp implements MeterFilter {
                     "penstock.failovers",
                     "Attempts that continued a failed attempt's text, and those that started over elsewhere"),
             Map.entry("penstock.hedged", "Second requests to another node, because the first one sent no token"),
+            Map.entry("penstock.result.invalid", "Answers that did not fit the schema of their job"),
             Map.entry("penstock.preempted", "Attempts that stopped so that a job of higher priority gets their slot"),
             Map.entry("penstock.streams.interrupted", "Answers that broke off after their first token, by backend"),
             Map.entry("penstock.duplicates", "Records that repeated a known job and were not run"),

@@ -85,7 +85,7 @@ public final class JobDocument {
      * The documented fields without effect in this version. {@code job.cache: off} is allowed, because this version
      * behaves in that way.
      */
-    private static final List<String> UNAVAILABLE = List.of("reply_topic", "ensemble", "cache", "webhook", "result");
+    private static final List<String> UNAVAILABLE = List.of("reply_topic", "ensemble", "cache", "webhook");
 
     /** The configured tenant of a topic in which each record has its own tenant. */
     public static final String TENANT_FROM_RECORD = "from-record";
@@ -236,6 +236,7 @@ public final class JobDocument {
                 new PromptJob.Pins(name("job.pool", job.text("pool")), name("job.node", job.text("node"))),
                 name("job.session", job.text("session")),
                 job.positiveInteger("max_attempts").orElse(null),
+                ResultDocument.read(given == null ? null : given.get("result"), task, body),
                 body);
     }
 

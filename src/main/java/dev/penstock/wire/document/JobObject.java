@@ -25,6 +25,7 @@ public final class JobObject {
      * The content of an outcome, as JSON texts.
      *
      * @param event the whole event; empty to leave it out, as in lists
+     * @param error the error, without the text of an answer that does not fit
      */
     public record Ending(
             String event, @Nullable String error, @Nullable String usage) {}
@@ -70,7 +71,7 @@ public final class JobObject {
         } else {
             object.putRawValue("response", response);
         }
-        object.set("error", ending == null ? null : json(ending.error()));
+        object.set("error", ending == null ? null : error(ending));
         object.set("usage", ending == null ? null : json(ending.usage()));
         object.set("metadata", Json.mapper().valueToTree(new TreeMap<>(job.metadata())));
         return object;
@@ -112,6 +113,13 @@ public final class JobObject {
         String answer = root.without(ADDED);
         boolean truncated = root.path("job").path("truncated").asBoolean();
         return new RawValue(truncated ? answer.substring(0, answer.length() - 1) + ",\"truncated\":true}" : answer);
+    }
+
+    /** Returns the whole error if the event is there: the error alone lacks the text of an answer that does not fit. */
+    private static @Nullable JsonNode error(Ending ending) {
+        LargeObject event =
+                ending.error() == null || ending.event().isEmpty() ? null : LargeObject.of(ending.event());
+        return event != null && event.has("error") ? event.path("error") : json(ending.error());
     }
 
     private static @Nullable JsonNode json(@Nullable String text) {

@@ -131,7 +131,16 @@ class JobDocumentTest {
             {"prompt":"a","job":{"cache":"exact"}}          | job.cache: is not available in this version
             {"prompt":"a","job":{"ensemble":{}}}            | job.ensemble: is not available in this version
             {"prompt":"a","job":{"webhook":"w"}}            | job.webhook: is not available in this version
-            {"prompt":"a","job":{"result":{}}}              | job.result: is not available in this version
+            {"prompt":"a","job":{"result":[]}}              | job.result: expected an object, got an array
+            {"prompt":"a","job":{"result":{}}}              | job.result.schema: expected an object, got nothing
+            {"prompt":"a","job":{"result":{"schema":{},"repairs":1}}} | job.result.repairs: unknown field; did you mean job.result.repair?
+            {"prompt":"a","job":{"result":{"schema":{},"repair":3}}}  | job.result.repair: expected an integer from 0 to 2
+            {"prompt":"a","job":{"result":{"schema":{},"repair":-1}}} | job.result.repair: expected an integer from 0 to 2
+            {"prompt":["a","b"],"job":{"result":{"schema":{}}}} | job.result: goes with messages, or with a prompt that is one text
+            {"input":"a","job":{"result":{"schema":{}}}}    | job.result: goes with messages, or with a prompt that is one text
+            {"prompt":"a","n":2,"job":{"result":{"schema":{}}}} | n: must be 1 with job.result
+            {"prompt":"a","job":{"result":{"schema":{"type":"objekt"}}}} | job.result.schema/type:
+            {"prompt":"a","job":{"result":{"schema":{"properties":{"a":{"$ref":"https://example.com/a"}}}}}} | job.result.schema/properties/a/$ref: a reference leads to a place in this schema
             {"prompt":"a","job":{"reply_topic":"r"}}        | job.reply_topic: is not available in this version
             {"prompt":"a","max_tokens":100.5}               | max_tokens: expected an integer, got a number
             {"prompt":"a","max_tokens":1e999999999}         | max_tokens: a number has an exponent beyond 9999
