@@ -18,7 +18,8 @@ public record PromptSize(long chars, long numbers) {
     public static final PromptSize NONE = new PromptSize(0, 0);
 
     /** The fields of a body that are part of the prompt. */
-    public static final List<String> PARTS = List.of("messages", "prompt", "system", "input", "tools", "functions");
+    public static final List<String> PARTS = List.of(
+            "messages", "prompt", "system", "input", "query", "documents", "text_1", "text_2", "tools", "functions");
 
     /** The fields that hold media, which have other tokens than text. */
     public static final Set<String> MEDIA =
