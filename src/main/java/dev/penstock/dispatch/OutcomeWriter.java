@@ -9,6 +9,7 @@ import dev.penstock.job.TokenEvent;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Json;
+import dev.penstock.wire.document.ScoreDocument;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -126,7 +127,7 @@ final class OutcomeWriter {
                 ? "the embeddings have %d bytes (send fewer inputs, or ask for encoding_format base64)"
                         .formatted(Json.bytes(answer.embeddings()).length)
                 : "the scores have %d bytes (send fewer documents, or set return_documents to false)"
-                        .formatted(Json.bytes(answer.scores()).length);
+                        .formatted(ScoreDocument.of(answer).length);
     }
 
     /** Returns whether the event certainly fits. It estimates the size instead of writing the event. */

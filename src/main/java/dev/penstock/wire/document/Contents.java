@@ -9,7 +9,10 @@ import dev.penstock.wire.MediaUrls;
 import java.util.List;
 import java.util.Optional;
 
-/** Reads the task of a job from its content, and checks the fields with the content: messages, prompt, input, images, a query with documents, or two texts. */
+/**
+ * Reads the task of a job from its content, and checks the fields with the content: messages, prompt, input, images, a
+ * query with documents, or two texts.
+ */
 final class Contents {
     private static final List<String> CONTENT = List.of("messages", "prompt", "input", "images");
     /**

@@ -200,7 +200,7 @@ class JobDocumentTest {
 
         assertThat(ranking.task()).isEqualTo(Task.RERANK);
         assertThat(ranking.stream()).isFalse();
-        assertThat(ranking.promptSize().chars()).isEqualTo(3);
+        assertThat(ranking.promptSize().chars()).isEqualTo(4);
         assertThat(ranking.body()).containsEntry("top_n", 1);
         assertThat(valid("{\"query\":\"a\",\"documents\":[\"b\"],\"job\":{\"task\":\"rerank\"}}")
                         .task())
