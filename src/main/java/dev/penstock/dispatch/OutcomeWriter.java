@@ -9,6 +9,7 @@ import dev.penstock.job.TokenEvent;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Json;
+import dev.penstock.wire.document.ScoreDocument;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -112,13 +113,8 @@ final class OutcomeWriter {
                             : replies.tooLarge("the outcome is too large"),
                     outcome);
         }
-        if (!completed.answer().embeddings().isEmpty()) {
-            // chunks cannot carry embeddings
-            return alone(
-                    replies.tooLarge(
-                            "the embeddings have %d bytes (send fewer inputs, or ask for encoding_format base64)"
-                                    .formatted(Json.bytes(completed.answer().embeddings()).length)),
-                    outcome);
+        if (completed.answer().hasResults()) {
+            return alone(replies.tooLarge(tooManyResults(completed.answer())), outcome);
         }
         Outcome truncated = outcome.truncated(completed);
         return replies.fits(truncated.event())
@@ -126,10 +122,18 @@ final class OutcomeWriter {
                 : alone(replies.tooLarge("the outcome is too large"), outcome);
     }
 
+    private static String tooManyResults(Answer answer) {
+        return answer.scores().isEmpty()
+                ? "the embeddings have %d bytes (send fewer inputs, or ask for encoding_format base64)"
+                        .formatted(Json.bytes(answer.embeddings()).length)
+                : "the scores have %d bytes (send fewer documents, or set return_documents to false)"
+                        .formatted(ScoreDocument.of(answer).length);
+    }
+
     /** Returns whether the event certainly fits. It estimates the size instead of writing the event. */
     private boolean surelyFits(JobEvent event) {
         return event instanceof JobEvent.Completed completed
-                && completed.answer().embeddings().isEmpty()
+                && !completed.answer().hasResults()
                 && completed.answer().choices().stream()
                         .allMatch(choice -> choice.logprobs().isEmpty())
                 && 2 * MOST_BYTES_A_CHAR * completed.answer().chars() + ROOM_FOR_THE_REST <= replies.room();

@@ -341,6 +341,7 @@ final class AttemptStream implements AutoCloseable {
                     TokenEvent.Thinking _,
                     TokenEvent.Logprobs _,
                     TokenEvent.Embedding _,
+                    TokenEvent.Scored _,
                     TokenEvent.Role _,
                     TokenEvent.Finish _,
                     TokenEvent.Spent _ -> keep(event, nanos.getAsLong());

@@ -114,7 +114,7 @@ final class AttemptTrace implements AutoCloseable {
         return switch (task) {
             case CHAT, DESCRIBE, TAG -> "chat";
             case COMPLETION -> "text_completion";
-            case EMBEDDINGS -> "embeddings";
+            case EMBEDDINGS, RERANK, SCORE -> task.wireName();
         };
     }
 

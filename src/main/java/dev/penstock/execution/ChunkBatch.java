@@ -50,7 +50,7 @@ final class ChunkBatch {
 
     private static boolean isInNoChunk(TokenEvent delta) {
         return switch (delta) {
-            case TokenEvent.Model _, TokenEvent.Embedding _, TokenEvent.Spent _ -> true;
+            case TokenEvent.Model _, TokenEvent.Embedding _, TokenEvent.Scored _, TokenEvent.Spent _ -> true;
             case TokenEvent.End _, TokenEvent.Broken _ -> true;
             case TokenEvent.Role _, TokenEvent.Text _, TokenEvent.ToolCall _ -> false;
             case TokenEvent.Thinking _, TokenEvent.Logprobs _, TokenEvent.Finish _ -> false;

@@ -49,7 +49,7 @@ public final class ContinuePlan {
                 && switch (job.task()) {
                     case CHAT -> !endsWithAssistant(job.body().get("messages"));
                     case COMPLETION, DESCRIBE -> true;
-                    case EMBEDDINGS, TAG -> false;
+                    case EMBEDDINGS, TAG, RERANK, SCORE -> false;
                 };
     }
 

@@ -232,11 +232,8 @@ public final class Execution {
             if (!hedge.isOn() && !events.start(node, model)) {
                 return tooLargeStart();
             }
-            Answer.Head head = new Answer.Head(
-                    (job.task().answersInChat() ? "chatcmpl-" : "cmpl-") + job.id(),
-                    now.getEpochSecond(),
-                    model,
-                    job.task());
+            Answer.Head head =
+                    new Answer.Head(job.task().idPrefix() + job.id(), now.getEpochSecond(), model, job.task());
             RunningAttempt running = new RunningAttempt(node.name());
             AttemptStream attempt = new AttemptStream(
                     new NodeCall(slot, model),

@@ -132,6 +132,7 @@ final class Transcript {
                     TokenEvent.Thinking _,
                     TokenEvent.Logprobs _,
                     TokenEvent.Embedding _,
+                    TokenEvent.Scored _,
                     TokenEvent.Finish _ -> plain = false;
             case TokenEvent.Spent(Usage usage) -> reported = usage.after(reported);
             case TokenEvent.Role _, TokenEvent.Model _, TokenEvent.End _, TokenEvent.Broken _ -> {}
@@ -204,8 +205,7 @@ final class Transcript {
 
     /** Returns the whole answer so far. */
     Answer answer(Answer.Head head) {
-        Answer built = answer.build(head);
-        return new Answer(built.head(), built.choices(), built.embeddings(), usage());
+        return answer.build(head).with(usage());
     }
 
     /**

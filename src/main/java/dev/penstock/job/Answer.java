@@ -12,8 +12,10 @@ import org.jspecify.annotations.Nullable;
  *
  * @param head the fields that each chunk has too
  * @param embeddings the embeddings in the order of the inputs; empty for other tasks
+ * @param scores the scores of a ranking, the most relevant document first, or the scores of pairs in the order of the
+ *     pairs; empty for other tasks
  */
-public record Answer(Head head, List<Choice> choices, List<Object> embeddings, Usage usage) {
+public record Answer(Head head, List<Choice> choices, List<Object> embeddings, List<Score> scores, Usage usage) {
 
     /**
      * The fields that the chunks and the whole answer have in common.
@@ -43,9 +45,40 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
 
     public record ToolCall(String id, String name, String arguments) {}
 
+    /**
+     * A score.
+     *
+     * @param index the index of the document in the request, or of the pair of texts
+     * @param value the model's own number, the higher the more relevant; a finite number
+     * @param document the text of the document; null if the request does not ask for it, and for pairs
+     */
+    public record Score(int index, double value, @Nullable String document) {
+        public Score {
+            if (index < 0 || !Double.isFinite(value)) {
+                throw new IllegalArgumentException("no score: " + index + ", " + value);
+            }
+        }
+    }
+
     public Answer {
         choices = List.copyOf(choices);
         embeddings = List.copyOf(embeddings);
+        scores = List.copyOf(scores);
+    }
+
+    /** Creates an answer without scores. */
+    public Answer(Head head, List<Choice> choices, List<Object> embeddings, Usage usage) {
+        this(head, choices, embeddings, List.of(), usage);
+    }
+
+    /** Returns whether the answer has results that chunks cannot carry. */
+    public boolean hasResults() {
+        return !embeddings.isEmpty() || !scores.isEmpty();
+    }
+
+    /** Returns this answer with other usage. */
+    public Answer with(Usage other) {
+        return new Answer(head, choices, embeddings, scores, other);
     }
 
     /** Returns the number of characters of text, in all choices and fields. */
@@ -80,6 +113,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
                                 choice.finishReason()))
                         .toList(),
                 embeddings,
+                scores,
                 usage);
     }
 
@@ -105,12 +139,14 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
     public static final class Builder {
         private final Map<Integer, ChoiceBuilder> choices = new TreeMap<>();
         private final Map<Integer, Object> embeddings = new TreeMap<>();
+        private final List<Score> scores = new ArrayList<>();
         private Usage usage = Usage.NONE;
 
         public void add(TokenEvent event) {
             switch (event) {
                 case TokenEvent.Role role -> choice(role.choice()).role = role.role();
                 case TokenEvent.Embedding(int index, Object value) -> embeddings.put(index, value);
+                case TokenEvent.Scored(Score score) -> scores.add(score);
                 case TokenEvent.Text text ->
                     choice(text.choice())
                             .text
@@ -128,7 +164,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
         }
 
         public Answer build(Head head) {
-            if (head.task() != Task.EMBEDDINGS) {
+            if (head.task().answersInText()) {
                 choice(0);
             }
             return new Answer(
@@ -137,6 +173,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, U
                             .map(entry -> entry.getValue().build(entry.getKey()))
                             .toList(),
                     List.copyOf(embeddings.values()),
+                    scores,
                     usage);
         }
 

@@ -1,8 +1,10 @@
 package dev.penstock.job;
 
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The size of a prompt, of which the scheduler never sees the text. Text counts in characters, and so do the definitions
@@ -18,7 +20,16 @@ public record PromptSize(long chars, long numbers) {
     public static final PromptSize NONE = new PromptSize(0, 0);
 
     /** The fields of a body that are part of the prompt. */
-    public static final List<String> PARTS = List.of("messages", "prompt", "system", "input", "tools", "functions");
+    public static final List<String> PARTS =
+            List.of("messages", "prompt", "system", "input", "documents", "text_2", "tools", "functions");
+
+    /**
+     * The texts that a model reads once more with each text of another field. Beside the content of another task, they
+     * are parameters.
+     */
+    private static final Map<String, String> COMPARED = Map.of("query", "documents", "text_1", "text_2");
+
+    private static final Set<String> OTHER_CONTENT = Set.of("messages", "prompt", "input", "images");
 
     /** The fields that hold media, which have other tokens than text. */
     public static final Set<String> MEDIA =
@@ -33,7 +44,23 @@ public record PromptSize(long chars, long numbers) {
                 all = all.plus(ofPart(value));
             }
         }
+        if (Collections.disjoint(body.keySet(), OTHER_CONTENT)) {
+            for (Map.Entry<String, String> pair : COMPARED.entrySet()) {
+                all = all.plus(compared(body.get(pair.getKey()), body.get(pair.getValue())));
+            }
+        }
         return all;
+    }
+
+    /** Returns the size of one text for each of the others. If there are several texts, each is read once. */
+    private static PromptSize compared(@Nullable Object text, @Nullable Object others) {
+        if (text == null) {
+            return NONE;
+        }
+        PromptSize once = ofPart(text);
+        boolean single = !(text instanceof List<?> texts) || texts.size() == 1;
+        int times = single && others instanceof List<?> many ? many.size() : 1;
+        return new PromptSize(once.chars * times, once.numbers * times);
     }
 
     /** Returns the size of one part of a prompt, such as a message. */

@@ -13,7 +13,7 @@ public sealed interface TokenEvent {
             case Text text -> text.text().length();
             case ToolCall call -> call.arguments().length() + 1;
             case Thinking _ -> 1;
-            case Model _, Role _, Logprobs _, Embedding _, Finish _, Spent _, End _, Broken _ -> 0;
+            case Model _, Role _, Logprobs _, Embedding _, Scored _, Finish _, Spent _, End _, Broken _ -> 0;
         };
     }
 
@@ -74,6 +74,9 @@ public sealed interface TokenEvent {
      * @param value a JSON array of numbers, or base64 text, as the job requested it
      */
     record Embedding(int index, Object value) implements TokenEvent {}
+
+    /** One score of a ranking, or of a comparison of texts. The scores come in the order of the answer. */
+    record Scored(Answer.Score score) implements TokenEvent {}
 
     /** A choice is finished. The reason is stop, length, tool_calls or content_filter. */
     record Finish(int choice, String reason) implements TokenEvent {}

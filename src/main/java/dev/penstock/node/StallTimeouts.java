@@ -37,11 +37,11 @@ public final class StallTimeouts {
     }
 
     /**
-     * Returns the longest silence. For embeddings it is always the limit for a first token, because each batch is a
-     * request of its own.
+     * Returns the longest silence. If the answer is no text, it is always the limit for a first token, because
+     * each batch of a job's inputs is a request of its own.
      */
     private Duration patience() {
-        return spoken && task != Task.EMBEDDINGS ? timeouts.idle() : timeouts.firstToken();
+        return spoken && task.answersInText() ? timeouts.idle() : timeouts.firstToken();
     }
 
     /** Returns the failure for a silence that lasted too long. */

@@ -12,6 +12,10 @@ import dev.penstock.api.jobs.JobsResource;
 import dev.penstock.api.jobs.RouteResource;
 import dev.penstock.api.openai.CompletionsResource;
 import dev.penstock.api.openai.ModelsResource;
+import dev.penstock.api.rerank.RerankResource;
+import dev.penstock.api.rerank.ScoreResource;
+import dev.penstock.api.vision.DescribeResource;
+import dev.penstock.api.vision.TagResource;
 import jakarta.ws.rs.DELETE;
 import jakarta.ws.rs.GET;
 import jakarta.ws.rs.PATCH;
@@ -42,7 +46,11 @@ class OpenApiDocumentTest {
             NodeModelsResource.class,
             PausesResource.class,
             CompletionsResource.class,
-            ModelsResource.class);
+                        ModelsResource.class,
+            DescribeResource.class,
+            TagResource.class,
+            RerankResource.class,
+            ScoreResource.class);
 
     private final OpenApiDocument description = new OpenApiDocument();
 

@@ -100,9 +100,12 @@ final class ExecutionRig {
 
         JobForm task(Task wanted) {
             task = wanted;
-            if (wanted == Task.EMBEDDINGS) {
+            if (!wanted.answersInText()) {
                 body.clear();
-                body.put("input", List.of("Hi"));
+                body.putAll(
+                        wanted == Task.EMBEDDINGS
+                                ? Map.of("input", List.of("Hi"))
+                                : Map.of("query", "Hi", "documents", List.of("a", "b")));
             }
             return this;
         }

@@ -129,6 +129,27 @@ class ExecutionTest {
     }
 
     @Test
+    void a_ranking_is_in_no_chunk() {
+        Answer.Score first = new Answer.Score(1, 0.9, "b");
+        Answer.Score second = new Answer.Score(0, 0.1, "a");
+        ExecutionRig rig = new ExecutionRig(VLLM);
+        rig.nodes.server("gpu-a").up("bge").onCall(call -> {
+            call.say(new TokenEvent.Scored(first));
+            call.say(new TokenEvent.Scored(second));
+            call.say(new TokenEvent.Spent(new Usage(7, 0)));
+            call.say(new TokenEvent.End());
+        });
+
+        ExecutionRig.Run run = rig.start(rig.job().task(Task.RERANK).model("bge"));
+        Answer answer = Objects.requireNonNull(run.outcome().answer());
+
+        assertThat(run.sink.names()).containsExactly("started 1", "completed 1");
+        assertThat(answer.scores()).containsExactly(first, second);
+        assertThat(answer.choices()).isEmpty();
+        assertThat(answer.usage()).isEqualTo(new Usage(7, 0));
+    }
+
+    @Test
     void a_profile_does_not_run_where_another_model_is() {
         ExecutionRig rig = new ExecutionRig(
                 TestSettings.node("gpu-a", "llama-server", 4),

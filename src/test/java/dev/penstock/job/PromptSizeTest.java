@@ -43,4 +43,19 @@ class PromptSizeTest {
                         List.of(Map.of("type", "function", "function", Map.of("name", "f", "description", "123"))))))
                 .isEqualTo(new PromptSize(12, 0));
     }
+
+    @Test
+    void a_model_reads_the_query_with_each_document() {
+        assertThat(PromptSize.of(
+                        Map.of("query", "12345", "documents", List.of("1", Map.of("text", "22"), "333"), "model", "m")))
+                .isEqualTo(new PromptSize(3 * 5 + 6, 0));
+        assertThat(PromptSize.of(Map.of("text_1", "12345", "text_2", "1"))).isEqualTo(new PromptSize(6, 0));
+        assertThat(PromptSize.of(Map.of("text_1", List.of("12345"), "text_2", List.of("1", "2"))))
+                .isEqualTo(new PromptSize(12, 0));
+        assertThat(PromptSize.of(Map.of("text_1", List.of("1", "22"), "text_2", List.of("3", "44"))))
+                .isEqualTo(new PromptSize(6, 0));
+        assertThat(PromptSize.of(Map.of("prompt", "1", "query", "12345")))
+                .as("a parameter of a completion")
+                .isEqualTo(new PromptSize(1, 0));
+    }
 }

@@ -15,6 +15,10 @@ import org.jspecify.annotations.Nullable;
  * browser sends a body with a JSON type, or uses another method than GET, HEAD and POST, it asks for permission by
  * OPTIONS. The service never gives this permission.
  *
+ * <p>A browser sends a form without asking. Only the calls with images take forms, and a stricter rule holds for them:
+ * a browser's call must show by {@code Origin} or {@code Sec-Fetch-Site} that its page is of this service. All current
+ * browsers send {@code Origin} with every POST. An old browser that sends neither header is refused by its name.
+ *
  * @param loopbackOnly true if the service listens only on loopback. Then any other name as Host is refused, because a
  *     web page can direct such a name to loopback
  * @param allowedHosts further names of the service, as {@code host} or {@code host:port}, in lower case
@@ -23,6 +27,7 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
     static final String JSON = "application/json";
     private static final String NDJSON = "application/x-ndjson";
     private static final String JOBS = "/v1/jobs";
+    private static final Set<String> TAKING_FORMS = Set.of("/v1/describe", "/v1/tag");
     private static final String IDEMPOTENCY_KEY = "Idempotency-Key";
     private static final int LONGEST_KEY = 255;
     private static final String ALLOWED_HOSTS = "penstock.api.allowed-hosts";
@@ -30,6 +35,11 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
     private static final Set<String> READING = Set.of("GET", "HEAD", "OPTIONS");
     private static final Set<String> OWN_SITES = Set.of("same-origin", "none");
     private static final Pattern UTF8 = Pattern.compile("(?i)[ \\t]*;[ \\t]*charset=(?:utf-8|\"utf-8\")[ \\t]*");
+    private static final Pattern FORM = Pattern.compile(
+            "(?i)multipart/form-data[ \\t]*;[ \\t]*boundary=(?:\"[-0-9A-Za-z'()+_,./:=? ]{1,70}\"|[-0-9A-Za-z'()+_./:=?]{1,70})");
+    /** All browsers begin their names like this. */
+    private static final String BROWSER = "Mozilla/";
+
     private static final Pattern DOTS = Pattern.compile("(?:^|[/\\\\])\\.{1,2}(?:;[^/\\\\]*)?(?:[/\\\\]|$)");
     private static final Pattern ORIGIN = Pattern.compile("(?i)(https?)://(.+)");
 
@@ -151,8 +161,16 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
             return Optional.empty();
         }
         List<String> types = head.values("Content-Type");
-        boolean lines = head.method().equals("POST")
-                && head.path().replaceFirst("/+$", "").equals(JOBS);
+        String path = head.path().replaceFirst("/+$", "");
+        boolean lines = head.method().equals("POST") && path.equals(JOBS);
+        boolean forms = head.method().equals("POST") && TAKING_FORMS.contains(path);
+        if (forms && types.size() == 1 && FORM.matcher(types.getFirst().strip()).matches()) {
+            return isUnmarkedBrowser(head)
+                    ? refused(
+                            JobFailure.Code.FORBIDDEN,
+                            "a browser sent this form without Origin and Sec-Fetch-Site, so any web page may have sent it")
+                    : Optional.empty();
+        }
         boolean fits = types.size() == 1 && (is(JSON, types.getFirst()) || (lines && is(NDJSON, types.getFirst())));
         return fits
                 ? Optional.empty()
@@ -160,7 +178,18 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
                         JobFailure.Code.UNSUPPORTED_MEDIA_TYPE,
                         lines
                                 ? "send the header Content-Type: application/json, or application/x-ndjson for a job a line"
-                                : "send the header Content-Type: application/json: every POST, PUT and PATCH needs it, also one without a body, and every DELETE with one");
+                                : forms
+                                        ? "send the header Content-Type: application/json, or multipart/form-data with its boundary"
+                                        : "send the header Content-Type: application/json: every POST, PUT and PATCH needs it, also one without a body, and every DELETE with one");
+    }
+
+    /** Returns whether a browser sent the call, and did not say for which page. */
+    private static boolean isUnmarkedBrowser(Head head) {
+        boolean marked = !head.values("Origin").isEmpty()
+                || !head.values("Sec-Fetch-Site").isEmpty();
+        boolean browser = !head.values("Referer").isEmpty()
+                || head.values("User-Agent").stream().anyMatch(name -> name.contains(BROWSER));
+        return browser && !marked;
     }
 
     /**

@@ -6,6 +6,7 @@ import dev.penstock.cli.job.Problem;
 import dev.penstock.cli.job.ValidEvent;
 import dev.penstock.cli.rest.Rest;
 import dev.penstock.cli.rest.RestOptions;
+import dev.penstock.cli.view.ScoreLines;
 import dev.penstock.cli.view.Terminal;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobId;
@@ -120,6 +121,7 @@ public final class GetCommand implements Callable<Integer> {
                     : choice.path("text").asText("");
             terminal.text(text.endsWith("\n") ? text : text + "\n");
         }
+        terminal.text(ScoreLines.of(job.path("response")));
         if (job.path("response").path("truncated").asBoolean()) {
             terminal.note("the answer is too large for one record: its text is in the events (penstock watch %s)"
                     .formatted(job.path("id").asText()));

@@ -65,6 +65,7 @@ public final class TextPrinter implements EventListener {
             }
             append(answer.substring(text.length()));
         }
+        append(ScoreLines.of(document));
         if (text.isEmpty()) {
             terminal.note("the answer holds no text: --json shows what it holds");
         }

@@ -108,7 +108,8 @@ public final class NodeCall implements AutoCloseable {
                     TokenEvent.ToolCall _,
                     TokenEvent.Thinking _,
                     TokenEvent.Logprobs _,
-                    TokenEvent.Embedding _ -> true;
+                    TokenEvent.Embedding _,
+                    TokenEvent.Scored _ -> true;
             case TokenEvent.Model _,
                     TokenEvent.Role _,
                     TokenEvent.Finish _,

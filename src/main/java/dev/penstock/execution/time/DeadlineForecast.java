@@ -3,7 +3,6 @@ package dev.penstock.execution.time;
 import dev.penstock.job.JobEvent;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.PromptJob;
-import dev.penstock.job.Task;
 import dev.penstock.node.RequestsInFlight;
 import java.time.Duration;
 import java.time.Instant;
@@ -73,7 +72,7 @@ public final class DeadlineForecast {
     private Optional<Duration> needed(List<Candidate> candidates) {
         boolean anyUnknown = candidates.stream()
                 .anyMatch(node -> node.isUp() && !node.speed().isMeasured());
-        if (anyUnknown || job.task() == Task.EMBEDDINGS) {
+        if (anyUnknown || !job.task().answersInText()) {
             return Optional.empty();
         }
         return candidates.stream()

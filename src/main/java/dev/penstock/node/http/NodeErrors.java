@@ -134,9 +134,9 @@ public final class NodeErrors {
     public JobFailure refused(int status, String body, @Nullable Prompt prompt) {
         String words = ServerErrors.shorten(clean(ServerErrors.words(body)));
         String message = "%s answered %d: %s".formatted(node.title(), status, words.isEmpty() ? "(no text)" : words);
-        boolean embeddings = prompt != null && prompt.task() == Task.EMBEDDINGS;
+        Task task = prompt == null ? null : prompt.task();
         String model = prompt == null ? "" : prompt.model();
-        return switch (ServerErrors.meaning(status, body, embeddings)) {
+        return switch (ServerErrors.meaning(status, body, task)) {
             case ServerErrors.Meaning.UnknownModel()
             when prompt == null -> JobFailure.of(JobFailure.Code.MODEL_NOT_FOUND, message);
             case ServerErrors.Meaning.UnknownModel() ->

@@ -87,7 +87,13 @@ final class LlamaProgramRequest {
         arguments.addAll(List.of("-lv", "4", "--log-colors", "off", "-f", PROMPT_FILE));
         LlamaArguments.SIZES.forEach((option, names) -> configured(option, names.toArray(String[]::new)));
         arguments.addAll(LlamaArguments.sizes(program));
-        return prompt.task() == Task.EMBEDDINGS ? embedding() : text();
+        return switch (prompt.task()) {
+            case CHAT, COMPLETION, DESCRIBE, TAG -> text();
+            case EMBEDDINGS -> embedding();
+            case RERANK, SCORE ->
+                throw WireProtocol.Unsupported.here(
+                        "job.task", "llama-cli has no " + prompt.task().wireName());
+        };
     }
 
     private void configured(String option, String... names) {

@@ -16,9 +16,11 @@ final class AnthropicProtocol implements WireProtocol {
 
     @Override
     public Request request(Prompt prompt) throws Unsupported {
-        if (prompt.task() == Task.EMBEDDINGS) {
-            throw new Unsupported(
-                    JobFailure.of(JobFailure.Code.MODEL_NOT_FOUND, "anthropic has no embeddings: name another node"));
+        if (!prompt.task().answersInText()) {
+            throw new Unsupported(JobFailure.of(
+                    JobFailure.Code.MODEL_NOT_FOUND,
+                    "anthropic has no %s: name another node"
+                            .formatted(prompt.task().wireName())));
         }
         return AnthropicRequest.of(prompt).to("/v1/messages");
     }
@@ -33,7 +35,7 @@ final class AnthropicProtocol implements WireProtocol {
     public Continues continues(Prompt prompt, String text) {
         boolean thinks = prompt.asked().get("thinking") instanceof Map<?, ?>
                 || prompt.defaults().get("thinking") instanceof Map<?, ?>;
-        boolean isText = prompt.task() != Task.EMBEDDINGS && prompt.task() != Task.TAG;
+        boolean isText = prompt.task().answersInText() && prompt.task() != Task.TAG;
         return !isText || thinks || Character.isWhitespace(text.charAt(text.length() - 1))
                 ? Continues.CANNOT
                 : Continues.SENDS_THE_REST;

@@ -1,15 +1,9 @@
 package dev.penstock.node.protocol;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.penstock.job.JobFailure;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.job.Usage;
-import dev.penstock.node.protocol.answer.AnswerParser;
-import dev.penstock.node.protocol.answer.Cutter;
-import dev.penstock.node.protocol.answer.LineSplitter;
-import dev.penstock.node.protocol.answer.ReportedModel;
-import dev.penstock.node.protocol.answer.ServerErrors;
-import dev.penstock.wire.Json;
+import dev.penstock.node.protocol.answer.DocumentParser;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
@@ -17,27 +11,18 @@ import java.util.Base64;
 import java.util.List;
 import java.util.NavigableMap;
 import java.util.TreeMap;
-import java.util.function.Consumer;
 
 /**
  * Parses the answers to one job's batches of inputs. Each batch has one document as its answer. The parser converts
  * numbers and base64 to the requested format. Indexes and usage continue from batch to batch.
  */
-public final class EmbeddingsParser implements AnswerParser {
-    /** The limit for one batch's document, because its text and its vectors are in memory together. */
-    private static final int MOST_CHARS = 64 * 1024 * 1024;
-
-    private static final int OPENING = 1000;
-
+public final class EmbeddingsParser extends DocumentParser {
     private final List<Integer> sizes;
     private final boolean base64;
     private final Shape shape;
-    private final StringBuilder document = new StringBuilder();
-    private final ReportedModel model = new ReportedModel();
     private int batch;
     private int before;
     private Usage spent = Usage.NONE;
-    private boolean broken;
 
     /** The form of a backend's answer. */
     public enum Shape {
@@ -73,63 +58,20 @@ public final class EmbeddingsParser implements AnswerParser {
     }
 
     @Override
-    public Cutter cutter(int longest, Consumer<TokenEvent> events) {
-        return new LineSplitter(longest, line -> line(line, events));
-    }
-
-    @Override
-    public void line(String line, Consumer<TokenEvent> events) {
-        if (broken) {
-            return;
-        }
-        if (document.length() + line.length() > MOST_CHARS) {
-            document.setLength(0);
-            stop(events, JobFailure.Code.STREAM_BROKEN, "sent a document of more than " + MOST_CHARS + " characters");
-            return;
-        }
-        document.append(line);
-    }
-
-    @Override
-    public boolean readsAtEnd() {
-        return true;
-    }
-
-    @Override
-    public void end(Consumer<TokenEvent> events) {
-        if (broken) {
-            return;
-        }
-        JsonNode json = Json.parseVectors(document.toString());
-        String opening = ServerErrors.shorten(document.substring(0, Math.min(document.length(), OPENING)));
-        document.setLength(0);
-        if (json == null || !json.isObject()) {
-            stop(events, JobFailure.Code.STREAM_BROKEN, "sent what is no JSON object: " + opening);
-            return;
-        }
-        if (ServerErrors.isError(json)) {
-            stop(events, ServerErrors.midStream(json), ServerErrors.failing(json, false));
-            return;
-        }
+    protected Results results(JsonNode json) throws Unusable {
         int expected = sizes.get(batch++);
-        try {
-            NavigableMap<Integer, Object> found = vectors(json);
-            if (found.size() != expected || found.firstKey() != 0 || found.lastKey() != expected - 1) {
-                throw new Unusable("sent %d embeddings for %d inputs".formatted(found.size(), expected));
-            }
-            model.report(json.path("model"), events);
-            found.forEach((index, value) -> events.accept(new TokenEvent.Embedding(before + index, value)));
-        } catch (Unusable e) {
-            stop(events, JobFailure.Code.STREAM_BROKEN, String.valueOf(e.getMessage()));
-            return;
+        NavigableMap<Integer, Object> found = vectors(json);
+        if (found.size() != expected || found.firstKey() != 0 || found.lastKey() != expected - 1) {
+            throw new Unusable("sent %d embeddings for %d inputs".formatted(found.size(), expected));
         }
+        List<TokenEvent> events = new ArrayList<>();
+        found.forEach((index, value) -> events.add(new TokenEvent.Embedding(before + index, value)));
         before += expected;
         long reported = shape == Shape.OPENAI
                 ? json.path("usage").path("prompt_tokens").asLong()
                 : json.path("prompt_eval_count").asLong();
         spent = spent.plus(new Usage(reported, 0));
-        events.accept(new TokenEvent.Spent(spent));
-        events.accept(new TokenEvent.End());
+        return new Results(events, spent);
     }
 
     private NavigableMap<Integer, Object> vectors(JsonNode json) throws Unusable {
@@ -194,21 +136,5 @@ public final class EmbeddingsParser implements AnswerParser {
             numbers.add(number);
         }
         return numbers;
-    }
-
-    private static String shown(JsonNode value) {
-        return value.isMissingNode() ? "none" : ServerErrors.shorten(value.toString());
-    }
-
-    private void stop(Consumer<TokenEvent> events, JobFailure.Code code, String message) {
-        broken = true;
-        events.accept(new TokenEvent.Broken(JobFailure.of(code, message)));
-    }
-
-    /** The reason why the vectors are unusable. */
-    private static final class Unusable extends Exception {
-        Unusable(String message) {
-            super(message);
-        }
     }
 }

@@ -1,7 +1,6 @@
 package dev.penstock.node.protocol;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.penstock.job.Task;
 import dev.penstock.node.protocol.answer.AnswerParser;
 import dev.penstock.node.signals.SignalSource;
 import java.util.List;
@@ -78,7 +77,7 @@ public final class LlamaServerProtocol extends OpenAiProtocol {
     @Override
     public AnswerParser parser(Prompt prompt) {
         AnswerParser parser = super.parser(prompt);
-        return prompt.task() == Task.EMBEDDINGS ? parser : new SummedUsage(parser);
+        return prompt.task().answersInText() ? new SummedUsage(parser) : parser;
     }
 
     /** Translates tool_choice into a word, because the server ignores an object. */
@@ -97,6 +96,12 @@ public final class LlamaServerProtocol extends OpenAiProtocol {
     @Override
     void embeddings(Translation translation) {
         translation.pass("encoding_format", "encoding_format");
+    }
+
+    /** The server ranks documents if it was started with {@code --reranking} and a model for it. It answers 501 otherwise. */
+    @Override
+    Comparing compares() {
+        return Comparing.ONE_WITH_MANY;
     }
 
     /**

@@ -26,6 +26,9 @@ final class OllamaProtocol implements WireProtocol {
                         : OllamaRequest.restOfCompletion(prompt).to("/api/chat");
             case EMBEDDINGS ->
                 OllamaRequest.embed(prompt).to("/api/embed", "input", EmbeddingsParser.inputs(prompt, MOST_INPUTS));
+            case RERANK, SCORE ->
+                throw Unsupported.here(
+                        "job.task", "ollama has no " + prompt.task().wireName());
         };
     }
 
@@ -51,7 +54,7 @@ final class OllamaProtocol implements WireProtocol {
                         ? Continues.CANNOT
                         : Continues.MAY_REPEAT;
             }
-            case TAG, EMBEDDINGS -> Continues.CANNOT;
+            case TAG, EMBEDDINGS, RERANK, SCORE -> Continues.CANNOT;
         };
     }
 

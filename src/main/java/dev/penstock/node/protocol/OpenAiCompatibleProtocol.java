@@ -15,6 +15,16 @@ final class OpenAiCompatibleProtocol extends OpenAiProtocol {
     }
 
     @Override
+    Comparing compares() {
+        return Comparing.ONE_WITH_MANY;
+    }
+
+    @Override
+    void scores(Translation translation) {
+        translation.passRest();
+    }
+
+    @Override
     void own(Translation translation, Prompt prompt, boolean chat) {
         if (prompt.asked().get("response_format") == null) {
             translation.drop("response_format");

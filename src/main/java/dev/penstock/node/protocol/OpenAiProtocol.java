@@ -5,6 +5,7 @@ import dev.penstock.job.Task;
 import dev.penstock.node.protocol.answer.AnswerParser;
 import dev.penstock.node.protocol.answer.OpenAiStream;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -13,8 +14,8 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The protocol of OpenAI's chat completions, completions and embeddings, streamed as server-sent events. Each subclass
- * adds the fields and rules of one kind of server.
+ * The protocol of OpenAI's chat completions, completions and embeddings, streamed as server-sent events, and of the
+ * rankings that some of these servers add. Each subclass adds the fields and rules of one kind of server.
  */
 public abstract sealed class OpenAiProtocol implements WireProtocol
         permits VllmProtocol,
@@ -45,6 +46,9 @@ public abstract sealed class OpenAiProtocol implements WireProtocol
             embeddings(translation);
             return translation.to(
                     path("embeddings", prompt.model()), "input", EmbeddingsParser.inputs(prompt, MOST_INPUTS));
+        }
+        if (!prompt.task().answersInText()) {
+            return scores(translation, prompt);
         }
         boolean chat = inChat(prompt);
         translation.put("stream", true).put("stream_options", Map.of("include_usage", true));
@@ -94,7 +98,7 @@ public abstract sealed class OpenAiProtocol implements WireProtocol
      */
     @Override
     public Continues continues(Prompt prompt, String text) {
-        if (prompt.task() == Task.EMBEDDINGS || prompt.task() == Task.TAG) {
+        if (!prompt.task().answersInText() || prompt.task() == Task.TAG) {
             return Continues.CANNOT;
         }
         if (inChat(prompt)) {
@@ -103,6 +107,51 @@ public abstract sealed class OpenAiProtocol implements WireProtocol
         return prompt.asked().get("prompt") instanceof List<?> many && many.size() != 1
                 ? Continues.CANNOT
                 : Continues.SENDS_THE_REST;
+    }
+
+    /** What a server can compare. */
+    enum Comparing {
+        /** It compares no texts. */
+        NOTHING,
+        /** It ranks documents. So it also gives the scores of several texts for one text. */
+        ONE_WITH_MANY,
+        /** It ranks documents, and it gives the scores of any pairs. */
+        ANY_PAIRS
+    }
+
+    /** Returns what the server can compare. A server may still have no model for it. */
+    Comparing compares() {
+        return Comparing.NOTHING;
+    }
+
+    /** Takes the fields that only this server's rankings and scores have. */
+    void scores(Translation translation) {}
+
+    /** Builds a request for a ranking, or for scores. Documents are sent as texts, because few servers take objects. */
+    private Request scores(Translation translation, Prompt prompt) throws Unsupported {
+        Comparing compares = compares();
+        if (compares == Comparing.NOTHING) {
+            throw Unsupported.here(
+                    "job.task", "this backend has no " + prompt.task().wireName());
+        }
+        boolean ranks = prompt.task() == Task.RERANK;
+        Object left = translation.take(ranks ? "query" : "text_1");
+        List<String> right = RankingParser.texts(translation.take(ranks ? "documents" : "text_2"));
+        if (ranks) {
+            // servers without this field return the documents, or do not: the parser adds or drops them
+            translation.take("return_documents");
+            translation.pass("top_n", "top_n");
+        }
+        scores(translation);
+        if (!ranks && compares == Comparing.ANY_PAIRS) {
+            List<String> lefts = RankingParser.texts(left);
+            translation
+                    .put("text_1", lefts.size() == 1 ? lefts.getFirst() : lefts)
+                    .put("text_2", right);
+            return translation.to(path("score", prompt.model()));
+        }
+        translation.put("query", single("text_1", left)).put("documents", right);
+        return translation.to(path("rerank", prompt.model()));
     }
 
     /** Returns whether the server can continue a message of a chat. */
@@ -134,10 +183,15 @@ public abstract sealed class OpenAiProtocol implements WireProtocol
 
     /** Returns the only prompt of a completion that is sent as a chat. */
     public static String single(@Nullable Object prompt) throws Unsupported {
-        if (prompt instanceof List<?> many && many.size() > 1) {
-            throw Unsupported.here("prompt", "this backend takes one prompt at a time, not " + many.size());
+        return single("prompt", prompt);
+    }
+
+    private static String single(String name, @Nullable Object given) throws Unsupported {
+        List<String> texts = RankingParser.texts(given);
+        if (texts.size() > 1) {
+            throw Unsupported.here(name, "this backend takes one %s at a time, not %d".formatted(name, texts.size()));
         }
-        return prompt instanceof List<?> many ? String.valueOf(many.getFirst()) : String.valueOf(prompt);
+        return texts.getFirst();
     }
 
     /** Takes the tools and the tool choice. */
@@ -181,6 +235,9 @@ public abstract sealed class OpenAiProtocol implements WireProtocol
         if (prompt.task() == Task.EMBEDDINGS) {
             return new EmbeddingsParser(prompt, EmbeddingsParser.Shape.OPENAI, MOST_INPUTS);
         }
+        if (!prompt.task().answersInText()) {
+            return new RankingParser(prompt);
+        }
         int each = takesN() && prompt.asked().get("n") instanceof Number n ? Math.max(1, n.intValue()) : 1;
         int prompts = prompt.asked().get("prompt") instanceof List<?> many ? many.size() : 1;
         return new OpenAiStream(inChat(prompt), each * prompts);
@@ -201,10 +258,15 @@ public abstract sealed class OpenAiProtocol implements WireProtocol
                     : model.path("meta").path("n_ctx");
             Long longest = context.isNumber() ? context.longValue() : null;
             for (String name : names(model)) {
-                models.add(new Model(name, isLoaded(model), longest));
+                models.add(new Model(name, isLoaded(model), longest, tasks()));
             }
         }
         return models;
+    }
+
+    /** Returns the tasks that a model of this kind of server may have. */
+    private Set<Task> tasks() {
+        return compares() == Comparing.NOTHING ? Model.WITHOUT_SCORES : EnumSet.allOf(Task.class);
     }
 
     /**

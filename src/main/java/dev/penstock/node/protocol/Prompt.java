@@ -12,7 +12,7 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A model's input, in OpenAI's terms: a chat, a completion or embeddings. A job that describes or tags images becomes a
+ * A model's input, in OpenAI's terms: a chat, a completion, embeddings, a ranking or scores. A job that describes or tags images becomes a
  * chat.
  *
  * @param task the job's task
@@ -76,7 +76,8 @@ public record Prompt(
             Map<String, Object> extraBody,
             int batch) {
         return switch (task) {
-            case CHAT, COMPLETION, EMBEDDINGS -> new Prompt(task, model, body, defaults, extraBody, batch, null);
+            case CHAT, COMPLETION, EMBEDDINGS, RERANK, SCORE ->
+                new Prompt(task, model, body, defaults, extraBody, batch, null);
             case DESCRIBE, TAG -> {
                 Map<String, Object> more = new LinkedHashMap<>(defaults);
                 if (task == Task.TAG) {

@@ -64,6 +64,17 @@ final class VllmProtocol extends OpenAiProtocol {
         translation.passAll(List.of("truncate_prompt_tokens", "priority", "request_id", "cache_salt"));
     }
 
+    @Override
+    Comparing compares() {
+        return Comparing.ANY_PAIRS;
+    }
+
+    @Override
+    void scores(Translation translation) {
+        translation.passAll(List.of(
+                "truncate_prompt_tokens", "use_activation", "user", "priority", "request_id", "mm_processor_kwargs"));
+    }
+
     /**
      * vLLM continues the last message with {@code continue_final_message: true} and {@code add_generation_prompt:
      * false}, and sends only the rest (observed with 0.32.0; its recorded answers have no repetition without {@code

@@ -141,9 +141,12 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
      *
      * @param context the length of the longest prompt and answer together, in tokens; null if the server does not
      *     report it
-     * @param tasks the tasks of the model; all tasks if the server does not report them
+     * @param tasks the tasks of the model; all tasks of this kind of server if the server does not report them
      */
     record Model(String id, boolean loaded, @Nullable Long context, Set<Task> tasks) {
+        /** The tasks of a server that ranks no documents, and compares no texts. */
+        static final Set<Task> WITHOUT_SCORES = Set.copyOf(EnumSet.complementOf(EnumSet.of(Task.RERANK, Task.SCORE)));
+
         public Model {
             context = context == null || context < 1 ? null : context;
             tasks = Set.copyOf(tasks);
@@ -170,7 +173,7 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
             if (vectors) {
                 tasks.add(Task.EMBEDDINGS);
             }
-            return tasks.isEmpty() ? EnumSet.allOf(Task.class) : tasks;
+            return tasks.isEmpty() ? WITHOUT_SCORES : tasks;
         }
     }
 }

@@ -88,6 +88,7 @@ public final class ContinuedStream implements TokenStream {
                     TokenEvent.Thinking _,
                     TokenEvent.Logprobs _,
                     TokenEvent.Embedding _,
+                    TokenEvent.Scored _,
                     TokenEvent.Finish _,
                     TokenEvent.End _,
                     TokenEvent.Broken _ -> {

@@ -12,8 +12,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param prompt the size of the prompt
  * @param answer the largest number of tokens of the answer; 0 if it is not limited
- * @param isOneText whether the prompt is one text, which must fit into a context as a whole; the texts of embeddings and
- *     several prompts in one job need not
+ * @param isOneText whether the prompt is one text, which must fit into a context as a whole; the texts of embeddings, the
+ *     documents of a ranking, the texts of scores, and several prompts in one job need not
  */
 public record Length(PromptSize prompt, long answer, boolean isOneText) {
     /** A text may have fewer tokens than estimated, by up to this factor. */
@@ -29,7 +29,7 @@ public record Length(PromptSize prompt, long answer, boolean isOneText) {
         boolean isOneText = switch (job.task()) {
             case CHAT, DESCRIBE, TAG -> true;
             case COMPLETION -> job.body().get("prompt") instanceof String;
-            case EMBEDDINGS -> false;
+            case EMBEDDINGS, RERANK, SCORE -> false;
         };
         return new Length(job.promptSize(), answer(job, rule, defaults), isOneText);
     }

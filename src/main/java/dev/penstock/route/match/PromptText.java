@@ -32,6 +32,8 @@ final class PromptText {
         } else {
             reading.add(job.body().get("prompt"));
             reading.add(job.body().get("input"));
+            reading.add(job.body().get("query"));
+            reading.add(job.body().get("text_1"));
             reading.add(job.body().get("system"));
         }
         return reading.text.toString();

@@ -203,7 +203,7 @@ public final class RuleChecks {
         return switch (trait) {
             case CODE -> EnumSet.allOf(Task.class);
             case IMAGES -> EnumSet.of(Task.CHAT, Task.DESCRIBE, Task.TAG);
-            case TOOLS, JSON, REASONING -> EnumSet.complementOf(EnumSet.of(Task.EMBEDDINGS));
+            case TOOLS, JSON, REASONING -> EnumSet.complementOf(EnumSet.of(Task.EMBEDDINGS, Task.RERANK, Task.SCORE));
         };
     }
 

@@ -56,8 +56,20 @@ final class RuleReader {
     private static final String SPLIT = "split";
 
     /** The fields of a request that are its content, or that belong to the job and not to the model. */
-    private static final Set<String> NOT_PARAMETERS =
-            Set.of("model", "messages", "prompt", "system", "input", "images", "stream", "metadata", "job");
+    private static final Set<String> NOT_PARAMETERS = Set.of(
+            "model",
+            "messages",
+            "prompt",
+            "system",
+            "input",
+            "images",
+            "query",
+            "documents",
+            "text_1",
+            "text_2",
+            "stream",
+            "metadata",
+            "job");
 
     private static final int LONGEST_NAME = 64;
 

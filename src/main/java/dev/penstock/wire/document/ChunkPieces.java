@@ -61,6 +61,7 @@ public final class ChunkPieces {
             case TokenEvent.Finish finish -> add(finish, bytes(finish.reason()));
             case TokenEvent.Model _,
                     TokenEvent.Embedding _,
+                    TokenEvent.Scored _,
                     TokenEvent.Spent _,
                     TokenEvent.End _,
                     TokenEvent.Broken _ -> {}

@@ -108,6 +108,7 @@ final class DeltaDocument {
                 case TokenEvent.Finish finish -> choice(choices, finish.choice()).finishReason = finish.reason();
                 case TokenEvent.Model _,
                         TokenEvent.Embedding _,
+                        TokenEvent.Scored _,
                         TokenEvent.Spent _,
                         TokenEvent.End _,
                         TokenEvent.Broken _ -> {}

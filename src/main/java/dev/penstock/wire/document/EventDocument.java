@@ -10,7 +10,6 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.PublishedText;
 import dev.penstock.job.RecordPlace;
-import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.job.Usage;
 import dev.penstock.wire.Json;
@@ -19,7 +18,6 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.apache.kafka.common.utils.Bytes;
@@ -250,11 +248,14 @@ public final class EventDocument {
     }
 
     private static void writeAnswer(JsonGenerator json, Answer answer) throws IOException {
-        if (answer.head().task() == Task.EMBEDDINGS) {
-            writeEmbeddings(json, answer);
-        } else {
-            writeChoices(json, answer);
-            writeSeen(json, answer);
+        switch (answer.head().task()) {
+            case EMBEDDINGS -> writeEmbeddings(json, answer);
+            case RERANK, SCORE -> ScoreDocument.write(json, answer);
+            case CHAT, COMPLETION, DESCRIBE, TAG -> {
+                writeChoices(json, answer);
+                // in addition to the message with the same text
+                SeenDocument.write(json, answer);
+            }
         }
         writeUsage(json, "usage", answer.usage());
     }
@@ -289,21 +290,6 @@ public final class EventDocument {
             json.writeEndObject();
         }
         json.writeEndArray();
-    }
-
-    /** Writes the description or the tags of images, in addition to the message with the same text. */
-    private static void writeSeen(JsonGenerator json, Answer answer) throws IOException {
-        String content = answer.choices().getFirst().text().getOrDefault(TokenEvent.Field.CONTENT, "");
-        switch (answer.head().task()) {
-            case DESCRIBE -> json.writeStringField("description", content.strip());
-            case TAG -> {
-                Optional<List<String>> tags = TagList.of(content);
-                if (tags.isPresent()) {
-                    json.writePOJOField("tags", tags.get());
-                }
-            }
-            case CHAT, COMPLETION, EMBEDDINGS -> {}
-        }
     }
 
     private static void writeChoices(JsonGenerator json, Answer answer) throws IOException {

@@ -30,7 +30,6 @@ import org.jspecify.annotations.Nullable;
  * POST /v1/jobs}.
  */
 public final class JobDocument {
-    private static final List<String> CONTENT = List.of("messages", "prompt", "input", "images");
     private static final List<String> NUMBERS = List.of(
             "temperature", "top_p", "presence_penalty", "frequency_penalty", "min_p", "repetition_penalty", "mirostat");
     private static final List<String> INTEGERS =
@@ -55,7 +54,8 @@ public final class JobDocument {
             "n_predict",
             "n_probs",
             "repeat_last_n",
-            "thinking_budget_tokens");
+            "thinking_budget_tokens",
+            "top_n");
 
     /**
      * The longest name of a model, pool or node. The limit exists because names are part of messages, database rows and
@@ -203,7 +203,7 @@ public final class JobDocument {
         Fields top = new Fields("", root);
         job.onlyKnown(JOB_FIELDS);
 
-        Task task = task(root, top, job);
+        Task task = Contents.task(root, top, job);
         checkParameters(root);
         ReachingFields.refuse(root, defaults.permissions().fields());
         Optional<JobId> ownId =
@@ -226,7 +226,7 @@ public final class JobDocument {
                 id,
                 task,
                 name("model", top.text("model")),
-                top.flag("stream").orElse(true) && task != Task.EMBEDDINGS,
+                top.flag("stream").orElse(true) && task.answersInText(),
                 metadata(root.get("metadata")),
                 job.oneOf("priority", Priority.values()).orElse(defaults.priority()),
                 tenant,
@@ -279,45 +279,6 @@ public final class JobDocument {
             throw new InvalidField(path, JobId.RULE);
         }
         return new JobId(value);
-    }
-
-    private static Task task(ObjectNode root, Fields top, Fields job) throws InvalidField {
-        List<String> held = CONTENT.stream().filter(root::has).toList();
-        boolean vision = held.contains("images");
-        List<String> deciding =
-                vision ? held.stream().filter(name -> !name.equals("prompt")).toList() : held;
-        if (deciding.isEmpty()) {
-            throw new InvalidField("$", "one of messages, prompt, input or images is needed");
-        }
-        if (deciding.size() > 1) {
-            throw new InvalidField(
-                    deciding.getFirst(), "cannot stand beside " + deciding.get(1) + ": one job asks for one thing");
-        }
-        Task task = switch (deciding.getFirst()) {
-            case "messages" -> Task.CHAT;
-            case "prompt" -> Task.COMPLETION;
-            case "input" -> Task.EMBEDDINGS;
-            default -> Task.DESCRIBE;
-        };
-        Contents.check(deciding.getFirst(), root);
-        if (vision && root.has("prompt")) {
-            top.text("prompt");
-        }
-        if (root.has("system") && task != Task.COMPLETION) {
-            throw new InvalidField("system", "goes with prompt only");
-        }
-        top.text("system");
-        Optional<Task> requested = job.oneOf("task", Task.values());
-        if (requested.isEmpty() || requested.get() == task) {
-            return task;
-        }
-        if (task == Task.DESCRIBE && requested.get() == Task.TAG) {
-            return Task.TAG;
-        }
-        throw new InvalidField(
-                "job.task",
-                "'%s' does not fit a body that holds %s"
-                        .formatted(requested.get().wireName(), deciding.getFirst()));
     }
 
     private static void checkParameters(ObjectNode root) throws InvalidField {

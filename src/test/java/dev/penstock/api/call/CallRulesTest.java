@@ -95,6 +95,54 @@ class CallRulesTest {
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
+            POST | /v1/describe   | multipart/form-data; boundary=x              | passes
+            POST | /v1/tag/       | Multipart/Form-Data;boundary="a b"           | passes
+            POST | /v1/tag        | multipart/form-data; boundary=----WebKitFormBoundary7MA4YWxk | passes
+            POST | /v1/describe   | application/json                             | passes
+            POST | /v1/describe   | multipart/form-data                          | 415 type
+            POST | /v1/describe   | multipart/form-data; boundary=               | 415 type
+            POST | /v1/describe   | multipart/form-data; boundary=a b            | 415 type
+            POST | /v1/describe   | multipart/form-data; boundary=x; charset=utf-7 | 415 type
+            POST | /v1/describe   | multipart/form-data; boundary=x, application/json | 415 type
+            POST | /v1/describe   | multipart/mixed; boundary=x                  | 415 type
+            POST | /v1/describe   | application/x-www-form-urlencoded            | 415 type
+            POST | /v1/describe   | text/plain                                   | 415 type
+            PUT  | /v1/describe   | multipart/form-data; boundary=x              | 415 type
+            POST | /v1/describe/x | multipart/form-data; boundary=x              | 415 type
+            POST | /v1/rerank     | multipart/form-data; boundary=x              | 415 type
+            POST | /v1/jobs       | multipart/form-data; boundary=x              | 415 type
+            """)
+    void only_the_calls_with_images_take_forms(String method, String path, String type, String answer) {
+        String all = "Host: localhost & Content-Type: " + type;
+
+        assertThat(code(LOOPBACK, head(method, path, all))).isEqualTo(answer);
+        assertThat(code(OPEN, head(method, path, all))).isEqualTo(answer);
+    }
+
+    /** A browser sends a form without asking, so its page must be known. */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
+            X: curl                                                                | passes
+            User-Agent: curl/8.5.0                                                 | passes
+            User-Agent: Mozilla/5.0                                                | 403 origin
+            Referer: http://evil.example/                                          | 403 origin
+            User-Agent: Mozilla/5.0 & Origin: null                                 | 403 origin
+            User-Agent: Mozilla/5.0 & Origin: http://evil.example                  | 403 origin
+            User-Agent: Mozilla/5.0 & Sec-Fetch-Site: cross-site                   | 403 origin
+            User-Agent: Mozilla/5.0 & Sec-Fetch-Site: same-site                    | 403 origin
+            User-Agent: Mozilla/5.0 & Origin: http://localhost:8080                | passes
+            User-Agent: Mozilla/5.0 & Sec-Fetch-Site: same-origin                  | passes
+            User-Agent: Mozilla/5.0 & Origin: http://localhost:8080 & Sec-Fetch-Site: cross-site | 403 origin
+            """)
+    void a_form_of_a_browser_shows_its_page(String headers, String answer) {
+        String all = headers + " & Host: localhost:8080 & Content-Type: multipart/form-data; boundary=x";
+
+        assertThat(code(LOOPBACK, head("POST", "/v1/describe", all))).isEqualTo(answer);
+        assertThat(code(OPEN, head("POST", "/v1/tag", all))).isEqualTo(answer);
+    }
+
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', textBlock = """
             POST | Origin: http://evil.example                                  | 403 origin
             POST | Origin: null                                                 | 403 origin
             POST | Origin: http://127.0.0.1:3000                                | 403 origin

@@ -1,3 +1,4 @@
+/** Tests of {@code dev.penstock.api.direct}. */
 @NullMarked
 package dev.penstock.api.direct;
 

@@ -84,6 +84,23 @@ class TextPrinterTest {
     }
 
     @Test
+    void a_ranking_and_scores_are_lines() throws Exception {
+        event(
+                EventMark.Kind.COMPLETED,
+                1,
+                1,
+                "\"results\":[{\"index\":12,\"document\":{\"text\":\"%s\\nsecond\"},\"relevance_score\":0.93},{\"index\":0,\"relevance_score\":-3.5}]"
+                        .formatted("ä".repeat(90)));
+        assertThat(console.out()).isEqualTo("    0.9300    12  " + "ä".repeat(80) + "…\n   -3.5000     0\n");
+        assertThat(console.err()).isEmpty();
+        assertThat(ScoreLines.of(
+                        Json.mapper().readTree("{\"data\":[{\"index\":0,\"object\":\"score\",\"score\":0.25}]}")))
+                .isEqualTo("    0.2500     0\n");
+        assertThat(ScoreLines.of(Json.mapper().readTree("{\"data\":[{\"index\":0,\"embedding\":[1]}]}")))
+                .isEmpty();
+    }
+
+    @Test
     void a_failure_ends_the_line() throws Exception {
         started(1, "");
         chunk(1, 1, "Hel");

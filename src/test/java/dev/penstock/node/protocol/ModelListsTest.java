@@ -80,7 +80,8 @@ class ModelListsTest {
                                 "meta-llama-3.1-8b-instruct", true, 4096L, Set.of(Task.CHAT, Task.COMPLETION)),
                         new WireProtocol.Model(
                                 "text-embedding-nomic-embed-text-v1.5", false, 2048L, Set.of(Task.EMBEDDINGS)),
-                        new WireProtocol.Model("new", true, null, EnumSet.allOf(Task.class)));
+                        new WireProtocol.Model(
+                                "new", true, null, EnumSet.complementOf(EnumSet.of(Task.RERANK, Task.SCORE))));
         assertThat(protocol(Backend.LM_STUDIO).models(listed, Collections.singletonList(null)))
                 .as("an older one has no listing of its own")
                 .hasSize(4)

@@ -142,7 +142,7 @@ class RoutesReaderTest {
                         "penstock.routes[0].nam: there is no such key. Did you mean name?",
                         "penstock.routes[0].when.priorty: there is no such key. Did you mean priority?",
                         "penstock.routes[0].when.priority: 'hihg' is none of high, normal, low. Did you mean high?",
-                        "penstock.routes[0].when.task: 'chatt' is none of chat, completion, embeddings, describe, tag. Did you mean chat?",
+                        "penstock.routes[0].when.task: 'chatt' is none of chat, completion, embeddings, describe, tag, rerank, score. Did you mean chat?",
                         "penstock.routes[0].when.has: 'imags' is none of code, images, tools, json, reasoning. Did you mean images?",
                         "penstock.routes[0].when.language: 'dee' is none of ar, de, el, en, es, fr, he, hi, it, ja, ko, nl, pt, ru, th, uk, zh. Did you mean de?",
                         "penstock.routes[0].when.source: 'kafak' is none of kafka, rest, openai. Did you mean kafka?",

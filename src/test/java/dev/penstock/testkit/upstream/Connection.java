@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 /** One client connection: a request, its answer, the next request. Its event loop owns it. */
 final class Connection {
     private static final Pattern GENERATING = Pattern.compile(
-            "(?:/v1|/openai/deployments/[^/]+)/(?:chat/completions|completions|embeddings)|/api/(?:chat|generate|embed)|/v1/messages");
+            "(?:/v1|/openai/deployments/[^/]+)/(?:chat/completions|completions|embeddings)|/v1/(?:rerank|score)|/api/(?:chat|generate|embed)|/v1/messages");
     private static final ObjectMapper MAPPER = new ObjectMapper();
 
     private final ChannelHandlerContext channel;
@@ -150,10 +150,14 @@ final class Connection {
         }
         try {
             Answer answer = part.script().apply(request).after(request.continued());
-            boolean vectors =
-                    request.path().endsWith("/embeddings") || request.path().equals("/api/embed");
-            return vectors && answer.content() instanceof Answer.Content.Text
-                    ? answer.instead(Vectors.document(request))
+            if (!(answer.content() instanceof Answer.Content.Text)) {
+                return answer;
+            }
+            if (request.path().endsWith("/embeddings") || request.path().equals("/api/embed")) {
+                return answer.instead(Vectors.document(request));
+            }
+            return Scores.isAskedBy(request)
+                    ? answer.instead(Scores.document(request, part.listings().flavour()))
                     : answer;
         } catch (RuntimeException e) {
             return Answer.refuse(400, "the script failed: " + e);

@@ -143,6 +143,23 @@ class RecordedShapesTest {
     }
 
     @Test
+    void aRankingAndScores() throws IOException {
+        flavour("vllm/rerank");
+        FAKE.script(_ -> Answer.of());
+
+        assertSame(
+                posted(
+                        "/v1/rerank",
+                        "{\"model\":\"tiny-embed\",\"query\":\"hello\",\"documents\":[\"one\",\"two words\"]}"),
+                Recording.of("vllm/rerank"));
+        assertSame(
+                posted(
+                        "/v1/score",
+                        "{\"model\":\"tiny-embed\",\"text_1\":\"hello\",\"text_2\":[\"one\",\"two words\"]}"),
+                Recording.of("vllm/score"));
+    }
+
+    @Test
     void aPull() throws IOException {
         Recording whole = Recording.of("ollama/pull-stream-again");
         Recording missing = Recording.of("ollama/err-pull-missing-stream");

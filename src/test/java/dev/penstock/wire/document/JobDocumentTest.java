@@ -11,6 +11,7 @@ import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -115,7 +116,7 @@ class JobDocumentTest {
             {"messages":[{"role":"user","content":"Hi"      | not valid JSON
             []                                              | $: expected a JSON object, got an array
             null                                            | $: expected a JSON object, got null
-            {}                                              | one of messages, prompt, input or images is needed
+            {}                                              | one of messages, prompt, input, images, query or text_1 is needed
             {"prompt":"a","prompt":"b"}                     | not valid JSON: the field 'prompt' is there twice
             {"prompt":"a"} x                                | not valid JSON
             {"prompt":"a","messages":[]}                    | messages: cannot stand beside prompt
@@ -125,7 +126,7 @@ class JobDocumentTest {
             {"messages":[{"content":"Hi"}]}                 | messages[0].role: expected a string, got nothing
             {"messages":[{"role":"user"}]}                  | messages[0].content: is needed
             {"messages":[{"role":"user","content":7}]}      | messages[0].content: expected a string or an array of parts
-            {"prompt":null}                                 | one of messages, prompt, input or images is needed
+            {"prompt":null}                                 | one of messages, prompt, input, images, query or text_1 is needed
             {"prompt":"a","job":[]}                         | job: expected an object, got an array
             {"prompt":"a","job":{"session":7}}              | job.session: expected a string
             {"prompt":"a","job":{"cache":"exact"}}          | job.cache: is not available in this version
@@ -164,6 +165,23 @@ class JobDocumentTest {
             {"prompt":"a","model":7}                        | model: expected a string, got a number
             {"input":7}                                     | input: expected a string or an array, got a number
             {"images":[7]}                                  | images: expected an array of base64 strings
+            {"query":7,"documents":["a"]}                   | query: expected a text, got a number
+            {"query":"a"}                                   | documents: expected an array of texts, got nothing
+            {"query":"a","documents":"b"}                   | documents: expected an array of texts, got a string
+            {"query":"a","documents":[]}                    | documents: at least one text is needed
+            {"query":"a","documents":["b",7]}               | documents[1]: expected a text, got a number
+            {"query":"a","documents":[{"text":7}]}          | documents[0].text: expected a text, got a number
+            {"query":"a","documents":[{"text":"b","x":1}]}  | documents[0]: expected a text, or an object with only the field text
+            {"query":"a","documents":["b"],"top_n":0}       | top_n: expected a positive integer
+            {"query":"a","documents":["b"],"top_n":1.5}     | top_n: expected a positive integer
+            {"query":"a","documents":["b"],"return_documents":1} | return_documents: expected true or false
+            {"query":"a","documents":["b"],"text_1":"c"}    | query: cannot stand beside text_1
+            {"query":"a","documents":["b"],"system":"c"}    | system: goes with prompt only
+            {"query":"a","documents":["b"],"job":{"task":"score"}} | job.task: 'score' does not fit a body that holds query
+            {"text_1":"a"}                                  | text_2: expected a text or an array of texts, got nothing
+            {"text_1":["a","b"],"text_2":"c"}               | text_1: expected one text, or as many as text_2 has (1), got 2
+            {"text_1":["a","b"],"text_2":["c","d","e"]}     | text_1: expected one text, or as many as text_2 has (3), got 2
+            {"prompt":"a","job":{"task":"rerank"}}          | job.task: 'rerank' does not fit a body that holds prompt
             """)
     void what_is_no_job_is_refused_naming_the_field(String document, String words) {
         JobFailure failure = refused(document, null).failure();
@@ -183,6 +201,47 @@ class JobDocumentTest {
         assertThat(refused.failure().param()).isEqualTo("z.y[1]");
         assertThat(refused.failure().message())
                 .startsWith("z.y[1]: a number has an exponent beyond 9999 (line 1, column ");
+    }
+
+    @Test
+    void a_query_with_documents_is_a_ranking_and_two_texts_are_a_score() {
+        PromptJob ranking = valid("{\"query\":\"a\",\"documents\":[\"b\",{\"text\":\"c\"}],\"top_n\":1.0}");
+
+        assertThat(ranking.task()).isEqualTo(Task.RERANK);
+        assertThat(ranking.stream()).isFalse();
+        assertThat(ranking.promptSize().chars()).isEqualTo(4);
+        assertThat(ranking.body()).containsEntry("top_n", 1);
+        assertThat(valid("{\"query\":\"a\",\"documents\":[\"b\"],\"job\":{\"task\":\"rerank\"}}")
+                        .task())
+                .isEqualTo(Task.RERANK);
+        for (String pairs : List.of(
+                "\"a\",\"text_2\":\"b\"",
+                "[\"a\"],\"text_2\":[\"b\",\"c\"]",
+                "[\"a\",\"b\"],\"text_2\":[\"c\",\"d\"]")) {
+            assertThat(valid("{\"text_1\":" + pairs + "}").task()).isEqualTo(Task.SCORE);
+        }
+    }
+
+    @Test
+    void a_chat_may_have_documents_and_a_query_of_its_own() {
+        PromptJob chat = valid(
+                "{\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],\"documents\":[{\"title\":\"b\"}],\"query\":7}");
+
+        assertThat(chat.task()).isEqualTo(Task.CHAT);
+        assertThat(chat.body()).containsKeys("documents", "query");
+    }
+
+    @Test
+    void a_ranking_has_2048_documents_at_most() {
+        String documents = "\"d\",".repeat(2_047);
+
+        assertThat(valid("{\"query\":\"a\",\"documents\":[" + documents + "\"d\"]}")
+                        .task())
+                .isEqualTo(Task.RERANK);
+        assertThat(refused("{\"query\":\"a\",\"documents\":[" + documents + "\"d\",\"d\"]}", null)
+                        .failure()
+                        .message())
+                .isEqualTo("documents: 2048 texts at most, got 2049");
     }
 
     @Test

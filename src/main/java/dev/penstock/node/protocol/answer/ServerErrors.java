@@ -2,6 +2,7 @@ package dev.penstock.node.protocol.answer;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.JobFailure;
+import dev.penstock.job.Task;
 import dev.penstock.wire.Json;
 import java.util.List;
 import java.util.Locale;
@@ -35,8 +36,8 @@ public final class ServerErrors {
         record PromptTooLong() implements Meaning {}
     }
 
-    /** @param embeddings whether the request was for embeddings */
-    public static Meaning meaning(int status, String body, boolean embeddings) {
+    /** @param task the task of the refused request; null if it was no request of a job */
+    public static Meaning meaning(int status, String body, @Nullable Task task) {
         JsonNode json = Json.parseLenient(body);
         // only the beginning, because the rest of a long text may quote the prompt
         String words = shorten(words(body)).toLowerCase(Locale.ROOT);
@@ -63,12 +64,17 @@ public final class ServerErrors {
         if (refused && mentions(words, "does not support embeddings")) {
             return new Meaning.Incapable("makes no embeddings");
         }
+        if (refused && mentions(words, "does not support rerank", "does not support score")) {
+            return new Meaning.Incapable("compares no texts");
+        }
         if (refused
                 && mentions(words, "does not support chat", "does not support generate", "does not support insert")) {
             return new Meaning.Incapable("cannot do that");
         }
-        if (status == 501 || (status == 404 && (embeddings || isPathUnknown(json)) && !hasError(json))) {
-            return new Meaning.Incapable(embeddings ? "makes no embeddings" : "cannot do that");
+        boolean isText = task == null || task.answersInText();
+        if (status == 501 || (status == 404 && (!isText || isPathUnknown(json)) && !hasError(json))) {
+            return new Meaning.Incapable(
+                    isText ? "cannot do that" : task == Task.EMBEDDINGS ? "makes no embeddings" : "compares no texts");
         }
         if (isTooLongByCode(json) || (refused && tooLong(words))) {
             return new Meaning.PromptTooLong();
@@ -220,7 +226,7 @@ public final class ServerErrors {
      * Returns the code of an error in an answer with status 200. The error has its own status in a field code or type.
      */
     public static JobFailure.Code midStream(JsonNode event) {
-        return switch (meaning(status(event), event.toString(), false)) {
+        return switch (meaning(status(event), event.toString(), null)) {
             case Meaning.Coded(JobFailure.Code code) -> code;
             case Meaning.UnknownModel(), Meaning.Incapable(String _) -> JobFailure.Code.MODEL_NOT_FOUND;
             case Meaning.PromptTooLong() -> JobFailure.Code.CONTEXT_LENGTH_EXCEEDED;

@@ -68,6 +68,6 @@ class ErrorsInAnswersTest {
     @CsvSource({"200", "400", "413", "422", "500", "503"})
     void a_context_that_overflows_is_known_by_its_code_at_every_status(int status) {
         String body = "{\"error\":{\"message\":\"Too much.\",\"code\":\"context_length_exceeded\"}}";
-        assertThat(ServerErrors.meaning(status, body, false)).isInstanceOf(ServerErrors.Meaning.PromptTooLong.class);
+        assertThat(ServerErrors.meaning(status, body, null)).isInstanceOf(ServerErrors.Meaning.PromptTooLong.class);
     }
 }
