@@ -213,6 +213,9 @@ final class AnthropicRequest {
                     use.put("id", call.get("id"));
                     use.put("name", function.get("name"));
                     use.put("input", input == null || !input.isObject() ? Map.of() : input);
+                    if (call.get("cache_control") != null) {
+                        use.put("cache_control", call.get("cache_control"));
+                    }
                     blocks.add(use);
                 }
             }
@@ -243,6 +246,9 @@ final class AnthropicRequest {
         result.put("tool_use_id", message.get("tool_call_id"));
         Object content = message.get("content");
         result.put("content", content instanceof List<?> ? blocks(content) : String.valueOf(content));
+        if (Boolean.TRUE.equals(message.get("is_error"))) {
+            result.put("is_error", true);
+        }
         if (message.get("cache_control") != null) {
             result.put("cache_control", message.get("cache_control"));
         }

@@ -5,6 +5,7 @@ import dev.penstock.job.Task;
 import dev.penstock.node.protocol.answer.AnswerParser;
 import dev.penstock.node.signals.SignalSource;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -60,6 +61,12 @@ public final class LlamaServerProtocol extends OpenAiProtocol {
         } else if (effort != null) {
             translation.put(
                     "chat_template_kwargs", with(translation.take("chat_template_kwargs"), "reasoning_effort", effort));
+        }
+        if (chat && effort == null && translation.take("thinking") instanceof Map<?, ?> thinking) {
+            translation.put("reasoning_effort", "disabled".equals(thinking.get("type")) ? "none" : null);
+            if (!translation.asks("thinking_budget_tokens")) {
+                translation.put("thinking_budget_tokens", thinking.get("budget_tokens"));
+            }
         }
         if (prompt.hasMedia()) {
             // turned off, because a slot's cache compares images by their position, and not by their content
