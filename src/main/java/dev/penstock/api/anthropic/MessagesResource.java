@@ -4,7 +4,6 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.api.call.ApiException;
 import dev.penstock.api.direct.DirectCalls;
 import dev.penstock.job.JobFailure;
-import dev.penstock.job.PromptSize;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Json;
 import io.smallrye.common.annotation.RunOnVirtualThread;
@@ -30,10 +29,12 @@ public final class MessagesResource {
     static final String PATH = "/v1/messages";
 
     private final DirectCalls calls;
+    private final TokenCounts counts;
     private final Settings settings;
 
-    public MessagesResource(DirectCalls calls, Settings settings) {
+    public MessagesResource(DirectCalls calls, TokenCounts counts, Settings settings) {
         this.calls = calls;
+        this.counts = counts;
         this.settings = settings;
     }
 
@@ -45,24 +46,13 @@ public final class MessagesResource {
         return calls.answer(call, chat, new AnthropicFormat());
     }
 
-    /** Counts the tokens of the prompt by the estimate that the routing uses. It asks no node. */
+    /** Counts the tokens of the prompt. */
     @POST
     @Path("/count_tokens")
     @Produces(MediaType.APPLICATION_JSON)
-    public ObjectNode count(@QueryParam("beta") @Nullable String beta, byte[] document) {
+    public ObjectNode count(@QueryParam("beta") @Nullable String beta, byte[] document) throws InterruptedException {
         ObjectNode chat = parsed(document, MessagesRequest.Purpose.COUNT);
-        return Json.mapper().createObjectNode().put("input_tokens", tokens(chat));
-    }
-
-    static long tokens(ObjectNode chat) {
-        PromptSize size = PromptSize.NONE;
-        for (String part : PromptSize.PARTS) {
-            Object value = Json.plain(chat.path(part));
-            if (value != null) {
-                size = size.plus(PromptSize.ofPart(value));
-            }
-        }
-        return size.tokens(PromptSize.USUAL_CHARS_PER_TOKEN);
+        return Json.mapper().createObjectNode().put("input_tokens", counts.of(chat));
     }
 
     private ObjectNode parsed(byte[] document, MessagesRequest.Purpose purpose) {

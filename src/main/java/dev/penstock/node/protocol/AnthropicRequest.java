@@ -18,7 +18,18 @@ final class AnthropicRequest {
 
     private static final Set<String> THOUGHTS = Set.of("thinking", "redacted_thinking");
 
+    /** The fields that a request for the number of tokens does not have. */
+    private static final List<String> NOT_COUNTED =
+            List.of("stream", "max_tokens", "temperature", "top_p", "top_k", "stop_sequences", "metadata");
+
     private AnthropicRequest() {}
+
+    /** Returns the request for the number of a chat's tokens. vLLM and llama-server have this part of the API too. */
+    static WireProtocol.Request count(Prompt prompt) throws WireProtocol.Unsupported {
+        Translation request = of(prompt);
+        NOT_COUNTED.forEach(request::drop);
+        return request.to("/v1/messages/count_tokens");
+    }
 
     static Translation of(Prompt prompt) throws WireProtocol.Unsupported {
         Translation request = new Translation(prompt).put("stream", true);

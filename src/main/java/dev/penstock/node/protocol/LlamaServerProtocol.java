@@ -6,6 +6,7 @@ import dev.penstock.node.protocol.answer.AnswerParser;
 import dev.penstock.node.signals.SignalSource;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -130,6 +131,11 @@ public final class LlamaServerProtocol extends OpenAiProtocol {
     public int totalSlots(List<@Nullable JsonNode> further) {
         JsonNode props = further.getFirst();
         return props == null ? 0 : props.path("total_slots").asInt(0);
+    }
+
+    @Override
+    public Optional<Request> count(Prompt prompt) throws Unsupported {
+        return Optional.of(AnthropicRequest.count(prompt));
     }
 
     /**

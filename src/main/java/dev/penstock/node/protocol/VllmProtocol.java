@@ -2,6 +2,7 @@ package dev.penstock.node.protocol;
 
 import dev.penstock.node.signals.SignalSource;
 import java.util.List;
+import java.util.Optional;
 
 /** The protocol of vLLM (observed with 0.32.0). */
 final class VllmProtocol extends OpenAiProtocol {
@@ -62,6 +63,11 @@ final class VllmProtocol extends OpenAiProtocol {
     void embeddings(Translation translation) {
         super.embeddings(translation);
         translation.passAll(List.of("truncate_prompt_tokens", "priority", "request_id", "cache_salt"));
+    }
+
+    @Override
+    public Optional<Request> count(Prompt prompt) throws Unsupported {
+        return Optional.of(AnthropicRequest.count(prompt));
     }
 
     /**

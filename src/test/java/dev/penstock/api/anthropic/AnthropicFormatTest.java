@@ -19,6 +19,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -287,7 +288,7 @@ class AnthropicFormatTest {
                         json("{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":\"why\"}}".formatted(type)));
     }
 
-    private static TokenEvent call(int index, String id, String name, String arguments) {
+    private static TokenEvent call(int index, @Nullable String id, @Nullable String name, String arguments) {
         return new TokenEvent.ToolCall(0, index, id, name, arguments);
     }
 

@@ -178,30 +178,6 @@ class MessagesRequestTest {
         assertThat(refused(document).param()).isEqualTo("max_tokens");
     }
 
-    /** By the estimate of the routing: 4 characters for a token, in the system prompt, the messages and the tools. */
-    @Test
-    void tokens_are_estimated_from_the_characters() {
-        String words = "abcd".repeat(1_000);
-        String some = "{'model':'m','messages':[{'role':'user','content':'%s'}]%s}";
-
-        long one = tokens(some.formatted(words, ""));
-        long withSystem = tokens(some.formatted(words, ",'system':'" + words + "'"));
-        long withTool = tokens(
-                some.formatted(words, ",'tools':[{'name':'a','description':'" + words + "','input_schema':{}}]"));
-        long withImage = tokens(
-                "{'model':'m','messages':[{'role':'user','content':[{'type':'image','source':{'type':'base64','media_type':'image/png','data':'%s'}}]}]}"
-                        .formatted(words));
-
-        assertThat(one).isBetween(1_000L, 1_010L);
-        assertThat(withSystem).isBetween(2_000L, 2_010L);
-        assertThat(withTool).isBetween(2_000L, 2_010L);
-        assertThat(withImage).as("media do not count").isLessThan(10);
-    }
-
-    private static long tokens(String document) {
-        return MessagesResource.tokens(parsed(document, Purpose.COUNT));
-    }
-
     private static ObjectNode chat(String document) {
         return parsed(document, Purpose.ANSWER);
     }
