@@ -33,6 +33,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, L
     /**
      * @param role the role of a message's author; only chat messages have one
      * @param thinking the signed pieces of the reasoning
+     * @param stopSequence the stop string that ended the choice, if the server reports it
      */
     public record Choice(
             int index,
@@ -41,7 +42,8 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, L
             List<ToolCall> toolCalls,
             List<Object> thinking,
             List<Object> logprobs,
-            @Nullable String finishReason) {}
+            @Nullable String finishReason,
+            @Nullable String stopSequence) {}
 
     public record ToolCall(String id, String name, String arguments) {}
 
@@ -110,7 +112,8 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, L
                                 List.of(),
                                 List.of(),
                                 List.of(),
-                                choice.finishReason()))
+                                choice.finishReason(),
+                                choice.stopSequence()))
                         .toList(),
                 embeddings,
                 scores,
@@ -129,7 +132,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, L
             choice.thinking().forEach(block -> deltas.add(new TokenEvent.Thinking(choice.index(), block)));
             choice.logprobs().forEach(value -> deltas.add(new TokenEvent.Logprobs(choice.index(), value)));
             if (choice.finishReason() != null) {
-                deltas.add(new TokenEvent.Finish(choice.index(), choice.finishReason()));
+                deltas.add(new TokenEvent.Finish(choice.index(), choice.finishReason(), choice.stopSequence()));
             }
         }
         return deltas;
@@ -157,7 +160,7 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, L
                     choice(index).thinking.add(block);
                 case TokenEvent.Logprobs logprobs ->
                     choice(logprobs.choice()).logprobs.add(logprobs.value());
-                case TokenEvent.Finish finish -> choice(finish.choice()).finishReason = finish.reason();
+                case TokenEvent.Finish finish -> choice(finish.choice()).finish(finish);
                 case TokenEvent.Spent spent -> usage = spent.usage().after(usage);
                 case TokenEvent.Model _, TokenEvent.End _, TokenEvent.Broken _ -> {}
             }
@@ -189,6 +192,12 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, L
         private final List<Object> logprobs = new ArrayList<>();
         private String role = "assistant";
         private @Nullable String finishReason;
+        private @Nullable String stopSequence;
+
+        void finish(TokenEvent.Finish finish) {
+            finishReason = finish.reason();
+            stopSequence = finish.stopSequence();
+        }
 
         void add(TokenEvent.ToolCall piece) {
             ToolCallBuilder call = toolCalls.computeIfAbsent(piece.index(), _ -> new ToolCallBuilder());
@@ -213,7 +222,8 @@ public record Answer(Head head, List<Choice> choices, List<Object> embeddings, L
                             .toList(),
                     List.copyOf(thinking),
                     List.copyOf(logprobs),
-                    finishReason);
+                    finishReason,
+                    stopSequence);
         }
     }
 

@@ -78,8 +78,17 @@ public sealed interface TokenEvent {
     /** One score of a ranking, or of a comparison of texts. The scores come in the order of the answer. */
     record Scored(Answer.Score score) implements TokenEvent {}
 
-    /** A choice is finished. The reason is stop, length, tool_calls or content_filter. */
-    record Finish(int choice, String reason) implements TokenEvent {}
+    /**
+     * A choice is finished. The reason is stop, length, tool_calls or content_filter.
+     *
+     * @param stopSequence the stop string that ended the choice; null if there is none, or if the server does not report
+     *     it
+     */
+    record Finish(int choice, String reason, @Nullable String stopSequence) implements TokenEvent {
+        public Finish(int choice, String reason) {
+            this(choice, reason, null);
+        }
+    }
 
     record Spent(Usage usage) implements TokenEvent {}
 

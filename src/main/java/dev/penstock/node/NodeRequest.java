@@ -99,6 +99,11 @@ public final class NodeRequest implements AutoCloseable {
         }
     }
 
+    /** Asks the upstream for the number of the prompt's tokens; empty if it cannot count them, or does not answer. */
+    public OptionalLong countTokens() throws InterruptedException {
+        return upstream.countTokens(prompt);
+    }
+
     /** Returns the most tokens that the answer may have, without the published text; empty if there is no limit. */
     public OptionalLong limit() {
         OptionalLong limit = prompt.limit();

@@ -7,6 +7,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.api.admin.NodeModelsResource;
 import dev.penstock.api.admin.NodesResource;
 import dev.penstock.api.admin.PausesResource;
+import dev.penstock.api.anthropic.MessagesResource;
 import dev.penstock.api.jobs.DeadLettersResource;
 import dev.penstock.api.jobs.JobsResource;
 import dev.penstock.api.jobs.RouteResource;
@@ -46,11 +47,12 @@ class OpenApiDocumentTest {
             NodeModelsResource.class,
             PausesResource.class,
             CompletionsResource.class,
-                        ModelsResource.class,
+            ModelsResource.class,
             DescribeResource.class,
             TagResource.class,
             RerankResource.class,
-            ScoreResource.class);
+            ScoreResource.class,
+            MessagesResource.class);
 
     private final OpenApiDocument description = new OpenApiDocument();
 

@@ -20,12 +20,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -105,6 +107,7 @@ public final class FakeNodes extends Nodes {
         private volatile Consumer<Call> onCall = _ -> {};
         private volatile @Nullable TokenStream scripted;
         private volatile Scrape shown = new Scrape.None();
+        private volatile Function<Prompt, OptionalLong> count = _ -> OptionalLong.empty();
 
         private Server(NodeSettings settings) {
             this.settings = settings;
@@ -198,6 +201,17 @@ public final class FakeNodes extends Nodes {
         @Override
         public ProbeResult probe() {
             return state;
+        }
+
+        /** Sets how the server counts the tokens of a prompt. */
+        public Server counts(Function<Prompt, OptionalLong> does) {
+            count = does;
+            return this;
+        }
+
+        @Override
+        public OptionalLong countTokens(Prompt prompt) {
+            return count.apply(prompt);
         }
 
         /** Sets what the server shows of its load. */

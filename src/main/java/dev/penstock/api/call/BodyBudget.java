@@ -4,7 +4,6 @@ import dev.penstock.api.connection.CallEnd;
 import dev.penstock.job.JobFailure;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Json;
-import dev.penstock.wire.document.ErrorDocument;
 import io.quarkus.runtime.configuration.MemorySize;
 import io.quarkus.vertx.http.runtime.filters.Filters;
 import io.vertx.core.buffer.Buffer;
@@ -191,6 +190,6 @@ public final class BodyBudget {
         var _ = call.response()
                 .setStatusCode(status)
                 .putHeader("Content-Type", "application/json")
-                .end(Buffer.buffer(Json.bytes(ErrorDocument.of(failure))));
+                .end(Buffer.buffer(Json.bytes(ErrorForm.of(call).of(failure))));
     }
 }

@@ -30,6 +30,7 @@ import java.time.Instant;
 import java.util.Iterator;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.TimeUnit;
@@ -56,13 +57,11 @@ public final class NodeClient implements Upstream, Probe.Server {
     private final Vertx vertx;
     private final Settings.Answers limits;
     private final Connections connections;
-    /** Whether the server closes a connection after a streamed answer. */
-    private volatile boolean endsStreamed;
-
-    private volatile Consumer<Duration> onUsedUp = _ -> {};
-
     private final URI url;
     private final boolean tls;
+    private volatile Consumer<Duration> onUsedUp = _ -> {};
+    /** Whether the server closes a connection after a streamed answer. */
+    private volatile boolean endsStreamed;
 
     public NodeClient(NodeSettings settings, Vertx vertx, Duration connectTimeout) {
         this(settings, vertx, connectTimeout, Settings.Answers.USUAL);
@@ -155,6 +154,11 @@ public final class NodeClient implements Upstream, Probe.Server {
     @Override
     public WireProtocol.Continues continues(Prompt prompt, String text) {
         return protocol.continues(prompt, text);
+    }
+
+    @Override
+    public OptionalLong countTokens(Prompt prompt) throws InterruptedException {
+        return TokenCount.at(this, prompt);
     }
 
     private void send(RequestOptions options, Iterator<Buffer> bodies, UpstreamStream stream) {

@@ -26,6 +26,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -150,6 +151,11 @@ public final class LlamaServerProcess implements Upstream {
     @Override
     public WireProtocol.Continues continues(Prompt prompt, String text) {
         return client.continues(prompt, text);
+    }
+
+    @Override
+    public OptionalLong countTokens(Prompt prompt) throws InterruptedException {
+        return client.countTokens(prompt);
     }
 
     @Override

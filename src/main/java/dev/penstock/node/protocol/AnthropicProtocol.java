@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** The protocol of Anthropic's messages API. */
@@ -23,6 +24,11 @@ final class AnthropicProtocol implements WireProtocol {
                             .formatted(prompt.task().wireName())));
         }
         return AnthropicRequest.of(prompt).to("/v1/messages");
+    }
+
+    @Override
+    public Optional<Request> count(Prompt prompt) throws Unsupported {
+        return Optional.of(AnthropicRequest.count(prompt));
     }
 
     /**

@@ -18,7 +18,18 @@ final class AnthropicRequest {
 
     private static final Set<String> THOUGHTS = Set.of("thinking", "redacted_thinking");
 
+    /** The fields that a request for the number of tokens does not have. */
+    private static final List<String> NOT_COUNTED =
+            List.of("stream", "max_tokens", "temperature", "top_p", "top_k", "stop_sequences", "metadata");
+
     private AnthropicRequest() {}
+
+    /** Returns the request for the number of a chat's tokens. vLLM and llama-server have this part of the API too. */
+    static WireProtocol.Request count(Prompt prompt) throws WireProtocol.Unsupported {
+        Translation request = of(prompt);
+        NOT_COUNTED.forEach(request::drop);
+        return request.to("/v1/messages/count_tokens");
+    }
 
     static Translation of(Prompt prompt) throws WireProtocol.Unsupported {
         Translation request = new Translation(prompt).put("stream", true);
@@ -213,6 +224,9 @@ final class AnthropicRequest {
                     use.put("id", call.get("id"));
                     use.put("name", function.get("name"));
                     use.put("input", input == null || !input.isObject() ? Map.of() : input);
+                    if (call.get("cache_control") != null) {
+                        use.put("cache_control", call.get("cache_control"));
+                    }
                     blocks.add(use);
                 }
             }
@@ -243,6 +257,9 @@ final class AnthropicRequest {
         result.put("tool_use_id", message.get("tool_call_id"));
         Object content = message.get("content");
         result.put("content", content instanceof List<?> ? blocks(content) : String.valueOf(content));
+        if (Boolean.TRUE.equals(message.get("is_error"))) {
+            result.put("is_error", true);
+        }
         if (message.get("cache_control") != null) {
             result.put("cache_control", message.get("cache_control"));
         }

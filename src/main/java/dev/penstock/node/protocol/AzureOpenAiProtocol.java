@@ -34,6 +34,7 @@ final class AzureOpenAiProtocol extends OpenAiProtocol {
         translation.passLimit(chat).pass("user", "user");
         if (chat) {
             translation.passAll(List.of("reasoning_effort", "store", "prediction", "data_sources"));
+            withoutForeignFields(translation);
         }
     }
 

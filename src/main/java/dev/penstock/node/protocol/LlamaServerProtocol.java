@@ -4,6 +4,8 @@ import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.node.protocol.answer.AnswerParser;
 import dev.penstock.node.signals.SignalSource;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -59,6 +61,12 @@ public final class LlamaServerProtocol extends OpenAiProtocol {
         } else if (effort != null) {
             translation.put(
                     "chat_template_kwargs", with(translation.take("chat_template_kwargs"), "reasoning_effort", effort));
+        }
+        if (chat && effort == null && translation.take("thinking") instanceof Map<?, ?> thinking) {
+            translation.put("reasoning_effort", "disabled".equals(thinking.get("type")) ? "none" : null);
+            if (!translation.asks("thinking_budget_tokens")) {
+                translation.put("thinking_budget_tokens", thinking.get("budget_tokens"));
+            }
         }
         if (prompt.hasMedia()) {
             // turned off, because a slot's cache compares images by their position, and not by their content
@@ -128,6 +136,11 @@ public final class LlamaServerProtocol extends OpenAiProtocol {
     public int totalSlots(List<@Nullable JsonNode> further) {
         JsonNode props = further.getFirst();
         return props == null ? 0 : props.path("total_slots").asInt(0);
+    }
+
+    @Override
+    public Optional<Request> count(Prompt prompt) throws Unsupported {
+        return Optional.of(AnthropicRequest.count(prompt));
     }
 
     /**

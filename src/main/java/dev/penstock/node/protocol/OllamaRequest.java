@@ -134,6 +134,15 @@ final class OllamaRequest {
     private static @Nullable Object think(Translation request) {
         Object think = request.take("think");
         Object effort = request.take("reasoning_effort");
+        Object thinking = request.take("thinking");
+        if (think == null && effort == null && thinking instanceof Map<?, ?> object) {
+            return switch (String.valueOf(object.get("type"))) {
+                case "enabled" -> true;
+                case "disabled" -> false;
+                // the model decides
+                default -> null;
+            };
+        }
         if (think != null || effort == null) {
             return think;
         }

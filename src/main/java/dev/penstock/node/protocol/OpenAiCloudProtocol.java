@@ -23,6 +23,7 @@ final class OpenAiCloudProtocol extends OpenAiProtocol {
     void own(Translation translation, Prompt prompt, boolean chat) {
         if (chat) {
             translation.passAll(OWN);
+            withoutForeignFields(translation);
         } else {
             translation.pass("user", "user");
         }

@@ -32,6 +32,8 @@ public abstract sealed class OpenAiProtocol implements WireProtocol
     private static final List<String> CHAT =
             List.of("messages", "parallel_tool_calls", "response_format", "top_logprobs");
 
+    private static final Set<String> FOREIGN = Set.of("reasoning", "thinking_blocks", "cache_control", "is_error");
+
     /**
      * The most inputs in one embeddings request. The number is limited, because the answer is one document that is in
      * memory as a whole.
@@ -283,6 +285,36 @@ public abstract sealed class OpenAiProtocol implements WireProtocol
     /** Returns whether a listed model can answer without being loaded first. */
     boolean isLoaded(JsonNode model) {
         return true;
+    }
+
+    /**
+     * Removes the fields that OpenAI's own API refuses from messages and tools: the thoughts of earlier answers, and
+     * Anthropic's marks.
+     */
+    static void withoutForeignFields(Translation translation) {
+        for (String name : List.of("messages", "tools")) {
+            if (translation.written(name) instanceof List<?> items) {
+                translation.put(
+                        name,
+                        items.stream().map(OpenAiProtocol::withoutForeignFields).toList());
+            }
+        }
+    }
+
+    private static Object withoutForeignFields(Object item) {
+        if (!(item instanceof Map<?, ?> fields)) {
+            return item;
+        }
+        Map<Object, Object> copy = new LinkedHashMap<>(fields);
+        FOREIGN.forEach(copy::remove);
+        for (String list : List.of("content", "tool_calls")) {
+            if (copy.get(list) instanceof List<?> parts) {
+                copy.put(
+                        list,
+                        parts.stream().map(OpenAiProtocol::withoutForeignFields).toList());
+            }
+        }
+        return copy;
     }
 
     /** Returns a copy of an object with one more field. */

@@ -2,6 +2,7 @@ package dev.penstock.node.protocol;
 
 import dev.penstock.node.signals.SignalSource;
 import java.util.List;
+import java.util.Optional;
 
 /** The protocol of vLLM (observed with 0.32.0). */
 final class VllmProtocol extends OpenAiProtocol {
@@ -73,6 +74,11 @@ final class VllmProtocol extends OpenAiProtocol {
     void scores(Translation translation) {
         translation.passAll(List.of(
                 "truncate_prompt_tokens", "use_activation", "user", "priority", "request_id", "mm_processor_kwargs"));
+    }
+
+    @Override
+    public Optional<Request> count(Prompt prompt) throws Unsupported {
+        return Optional.of(AnthropicRequest.count(prompt));
     }
 
     /**

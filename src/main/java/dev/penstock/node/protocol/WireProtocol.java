@@ -10,6 +10,7 @@ import io.vertx.core.buffer.Buffer;
 import java.util.EnumSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -73,6 +74,14 @@ public sealed interface WireProtocol permits OpenAiProtocol, OllamaProtocol, Ant
     }
 
     Request request(Prompt prompt) throws Unsupported;
+
+    /**
+     * Returns the request for the number of a chat's tokens. The answer has them in {@code input_tokens}. Empty if such
+     * a server cannot count them.
+     */
+    default Optional<Request> count(Prompt prompt) throws Unsupported {
+        return Optional.empty();
+    }
 
     /** Whether a server can continue a text that another server has begun. */
     enum Continues {

@@ -5,6 +5,7 @@ import dev.penstock.node.protocol.WireProtocol;
 import dev.penstock.node.signals.Scrape;
 import dev.penstock.settings.NodeSettings;
 import java.time.Duration;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
 
@@ -30,6 +31,11 @@ public interface Upstream extends AutoCloseable {
     /** Returns whether the upstream can continue the published text of an answer to this prompt. */
     default WireProtocol.Continues continues(Prompt prompt, String text) {
         return WireProtocol.Continues.CANNOT;
+    }
+
+    /** Asks the upstream for the number of a chat's tokens; empty if it cannot count them, or does not answer. */
+    default OptionalLong countTokens(Prompt prompt) throws InterruptedException {
+        return OptionalLong.empty();
     }
 
     /**

@@ -85,7 +85,7 @@ public final class AnthropicStream implements AnswerParser {
             // the server sent a whole answer instead of a stream
             case "message" -> {
                 begin(event, events);
-                finish(event.path("stop_reason"), events);
+                finish(event, events);
                 end(events);
             }
             case "content_block_start" -> blockStart(index, event.path("content_block"), events);
@@ -94,7 +94,7 @@ public final class AnthropicStream implements AnswerParser {
             case "message_delta" -> {
                 UnreadText.check("delta", event.path("delta"), OF_BLOCK);
                 spent(event.path("usage"), events);
-                finish(event.path("delta").path("stop_reason"), events);
+                finish(event.path("delta"), events);
             }
             case "message_stop" -> end(events);
             default -> UnreadText.check("", event, Set.of());
@@ -114,7 +114,9 @@ public final class AnthropicStream implements AnswerParser {
         }
     }
 
-    private void finish(JsonNode reason, Consumer<TokenEvent> events) {
+    /** @param ending the object with the fields stop_reason and stop_sequence */
+    private void finish(JsonNode ending, Consumer<TokenEvent> events) {
+        JsonNode reason = ending.path("stop_reason");
         if (over || !reason.isTextual() || reason.textValue().isBlank()) {
             return;
         }
@@ -128,7 +130,8 @@ public final class AnthropicStream implements AnswerParser {
         }
         finished = true;
         calls.open(events);
-        events.accept(new TokenEvent.Finish(0, whole));
+        events.accept(
+                new TokenEvent.Finish(0, whole, ending.path("stop_sequence").textValue()));
     }
 
     /** Handles the end of the body. A clean end has the same effect as message_stop. */

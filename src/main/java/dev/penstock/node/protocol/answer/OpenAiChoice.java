@@ -7,6 +7,7 @@ import java.util.EnumMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Parses one choice of an answer in OpenAI's form. It reads text from the fields delta, message and text. Text in any
@@ -94,9 +95,16 @@ final class OpenAiChoice {
         return reason.isNull() ? "" : reason.asText("").strip();
     }
 
-    void finish(String reason, Consumer<TokenEvent> events) {
+    /** Returns the stop string that ended the choice. vLLM reports it in stop_reason, and SGLang in matched_stop. */
+    static @Nullable String stopSequence(JsonNode choice, String reason) {
+        String text = choice.path("stop_reason").textValue();
+        String matched = text == null ? choice.path("matched_stop").textValue() : text;
+        return reason.equals("stop") ? matched : null;
+    }
+
+    void finish(String reason, @Nullable String stopSequence, Consumer<TokenEvent> events) {
         calls.open(events);
-        events.accept(new TokenEvent.Finish(index, reason));
+        events.accept(new TokenEvent.Finish(index, reason, stopSequence));
     }
 
     private static Map<Field, StringBuilder> text(String where, JsonNode message) throws UnreadText {

@@ -138,7 +138,7 @@ public final class OpenAiStream implements AnswerParser {
             }
             if (!whole.isEmpty()) {
                 finished.add(index);
-                one.finish(whole, events);
+                one.finish(whole, OpenAiChoice.stopSequence(choice, whole), events);
             }
         }
         JsonNode usage = chunk.path("usage");

@@ -1,0 +1,90 @@
+package dev.penstock.api.anthropic;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import dev.penstock.api.call.ApiException;
+import dev.penstock.job.JobFailure;
+import dev.penstock.job.JobId;
+import dev.penstock.job.Priority;
+import dev.penstock.job.PromptJob;
+import dev.penstock.node.Node;
+import dev.penstock.node.NodeRequest;
+import dev.penstock.node.Nodes;
+import dev.penstock.node.media.Until;
+import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.route.RouteKey;
+import dev.penstock.route.balance.Demand;
+import dev.penstock.route.match.Decision;
+import dev.penstock.route.match.Rules;
+import dev.penstock.schedule.RoutePreview;
+import dev.penstock.settings.Conditions;
+import dev.penstock.settings.Settings;
+import dev.penstock.wire.Json;
+import dev.penstock.wire.document.JobDocument;
+import jakarta.inject.Singleton;
+import java.time.Clock;
+import java.time.Duration;
+import java.util.OptionalLong;
+import java.util.concurrent.CompletableFuture;
+
+/**
+ * Counts the tokens of a chat at the node that would get it now. If this node cannot count, or if there is no node, the
+ * answer is the estimate that the routing uses.
+ */
+@Singleton
+public final class TokenCounts {
+    private static final Duration PATIENCE = Duration.ofSeconds(3);
+
+    /** Always the same, so that a rule that splits the jobs sends every count to the same side. */
+    private static final JobId ID = new JobId("count_tokens");
+
+    private static final Settings.JobTopic NO_TOPIC =
+            new Settings.JobTopic("", Priority.NORMAL, JobDocument.DEFAULT_TENANT, 1);
+
+    private final Nodes nodes;
+    private final RoutePreview preview;
+    private final Rules rules;
+    private final Settings settings;
+    private final Clock clock;
+
+    public TokenCounts(Nodes nodes, RoutePreview preview, Settings settings, Clock clock) {
+        this.nodes = nodes;
+        this.preview = preview;
+        this.settings = settings;
+        this.clock = clock;
+        rules = new Rules(settings);
+    }
+
+    long of(ObjectNode chat) throws InterruptedException {
+        PromptJob job = job(chat);
+        Decision decision = rules.decide(job, NO_TOPIC.name(), Conditions.Source.REST);
+        RoutePreview.Preview shown =
+                preview.of(RouteKey.of(job, decision), Demand.of(job, decision.rule(), settings.parameters()));
+        if (shown.candidates().isEmpty()) {
+            return shown.promptTokens();
+        }
+        RoutePreview.Candidate first = shown.candidates().getFirst();
+        Node node = nodes.find(first.node()).orElse(null);
+        OptionalLong counted = node == null ? OptionalLong.empty() : at(node, first.model(), job, decision);
+        return counted.orElse(shown.promptTokens());
+    }
+
+    private static OptionalLong at(Node node, String model, PromptJob job, Decision decision)
+            throws InterruptedException {
+        Until until = new Until(new CompletableFuture<>(), System.nanoTime() + PATIENCE.toNanos());
+        try (NodeRequest request =
+                node.request(job, model, decision.rule().set().parameters(), null, until)) {
+            return request.countTokens();
+        } catch (WireProtocol.Unsupported | Until.Over _) {
+            return OptionalLong.empty();
+        }
+    }
+
+    private PromptJob job(ObjectNode chat) {
+        JobDocument.Parsed parsed = JobDocument.parse(
+                Json.bytes(chat), new JobDocument.Arrival(null, ID, clock.instant()), settings.defaults(NO_TOPIC));
+        return switch (parsed) {
+            case JobDocument.Parsed.Valid(PromptJob job) -> job;
+            case JobDocument.Parsed.Refused(JobId _, JobFailure failure) -> throw new ApiException(failure);
+        };
+    }
+}
