@@ -10,6 +10,8 @@ import dev.penstock.api.admin.PausesResource;
 import dev.penstock.api.jobs.DeadLettersResource;
 import dev.penstock.api.jobs.JobsResource;
 import dev.penstock.api.jobs.RouteResource;
+import dev.penstock.api.ollama.OllamaResource;
+import dev.penstock.api.ollama.OllamaRootResource;
 import dev.penstock.api.openai.ModelsResource;
 import jakarta.ws.rs.DELETE;
 import jakarta.ws.rs.GET;
@@ -40,7 +42,9 @@ class OpenApiDocumentTest {
             NodesResource.class,
             NodeModelsResource.class,
             PausesResource.class,
-            ModelsResource.class);
+            ModelsResource.class,
+            OllamaResource.class,
+            OllamaRootResource.class);
 
     private final OpenApiDocument description = new OpenApiDocument();
 
