@@ -70,8 +70,15 @@ final class OllamaFormat implements AnswerFormat {
     private ObjectNode wholeText(Answer.Choice choice, Answer answer) {
         ArrayNode calls = calls(choice).orElseThrow(() -> new ApiException(brokenCall()));
         ObjectNode line = line(content(choice), text(choice, TokenEvent.Field.REASONING), calls, true);
-        ends(line, choice, answer);
-        logprobs(line, choice.logprobs());
+        line.put("done_reason", reason(choice));
+        // Ollama has them before the figures in a chat, and after them in a completion
+        if (shape == Shape.CHAT) {
+            logprobs(line, choice.logprobs());
+        }
+        figures(line, answer);
+        if (shape == Shape.GENERATE) {
+            logprobs(line, choice.logprobs());
+        }
         return line;
     }
 
@@ -143,8 +150,8 @@ final class OllamaFormat implements AnswerFormat {
             return broken(brokenCall());
         }
         ArrayNode none = JsonNodeFactory.instance.arrayNode();
-        ObjectNode last = line("", "", none, true);
-        ends(last, choice, answer);
+        ObjectNode last = line("", "", none, true).put("done_reason", reason(choice));
+        figures(last, answer);
         String before = calls.get().isEmpty() ? "" : text(line("", "", calls.get(), false));
         return before + text(last);
     }
@@ -193,16 +200,19 @@ final class OllamaFormat implements AnswerFormat {
      * prompt. An answer that is not streamed has no such moment: its whole time counts as the time for the answer.
      * Penstock does not know how long a node loaded the model.
      */
-    private void ends(ObjectNode line, Answer.Choice choice, Answer answer) {
+    private void figures(ObjectNode line, Answer answer) {
         Instant now = clock.instant();
         Instant first = Objects.requireNonNullElse(firstPiece, began);
-        line.put("done_reason", "length".equals(choice.finishReason()) ? "length" : "stop")
-                .put("total_duration", nanos(began, now))
+        line.put("total_duration", nanos(began, now))
                 .put("load_duration", 0)
                 .put("prompt_eval_count", answer.usage().promptTokens())
                 .put("prompt_eval_duration", nanos(began, first))
                 .put("eval_count", answer.usage().completionTokens())
                 .put("eval_duration", nanos(first, now));
+    }
+
+    private static String reason(Answer.Choice choice) {
+        return "length".equals(choice.finishReason()) ? "length" : "stop";
     }
 
     private static long nanos(Instant from, Instant to) {
