@@ -75,7 +75,8 @@ final class ChatRequest {
             toolCalls(message, path + ".tool_calls", given.get("tool_calls"));
         }
         if (role.equals("tool")) {
-            String name = fields.text("tool_name").or(() -> textOf(given, "name")).orElse("");
+            String name =
+                    fields.text("tool_name").or(() -> textOf(given, "name")).orElse("");
             answered(message, name, fields.text("tool_call_id").orElse(null));
         }
         return message;
@@ -95,8 +96,10 @@ final class ChatRequest {
         if (!text.isEmpty()) {
             parts.addObject().put("type", "text").put("text", text);
         }
-        images.forEach(url ->
-                parts.addObject().put("type", "image_url").putObject("image_url").put("url", url));
+        images.forEach(url -> parts.addObject()
+                .put("type", "image_url")
+                .putObject("image_url")
+                .put("url", url));
     }
 
     /** Translates tool calls. Ollama has the arguments as an object, OpenAI as JSON in a string. */
@@ -138,7 +141,8 @@ final class ChatRequest {
      */
     private void answered(ObjectNode message, String tool, @Nullable String id) {
         OpenCall call = open.stream()
-                .filter(known -> id == null ? known.name().equals(tool) : known.id().equals(id))
+                .filter(known ->
+                        id == null ? known.name().equals(tool) : known.id().equals(id))
                 .findFirst()
                 .or(() -> id == null ? open.stream().findFirst() : Optional.empty())
                 .orElse(null);

@@ -17,7 +17,9 @@ final class EmbedRequest {
      */
     static Asked many(OllamaBody request, String model, Set<String> allowedFields) throws InvalidField {
         JsonNode input = request.get("input");
-        if (input == null || (input.isTextual() && input.textValue().isEmpty()) || (input.isArray() && input.isEmpty())) {
+        if (input == null
+                || (input.isTextual() && input.textValue().isEmpty())
+                || (input.isArray() && input.isEmpty())) {
             return new Asked.NoPrompt("load");
         }
         boolean texts = input.isTextual() || input.isArray();
@@ -30,7 +32,8 @@ final class EmbedRequest {
         ObjectNode call = call(request, model, allowedFields);
         call.set("input", input);
         JsonNode dimensions = request.get("dimensions");
-        if (dimensions != null && !(dimensions.isNumber() && dimensions.decimalValue().signum() == 0)) {
+        if (dimensions != null
+                && !(dimensions.isNumber() && dimensions.decimalValue().signum() == 0)) {
             call.set("dimensions", dimensions);
         }
         return new Asked.Call(call);

@@ -98,9 +98,7 @@ final class ModelCards {
     /** Returns the profile that a client means: its name, or its name with the tag {@code latest}. */
     static Optional<String> profile(String name, Collection<String> profiles) {
         String bare = name.endsWith(LATEST) ? name.substring(0, name.length() - LATEST.length()) : name;
-        return profiles.contains(name)
-                ? Optional.of(name)
-                : Optional.of(bare).filter(profiles::contains);
+        return profiles.contains(name) ? Optional.of(name) : Optional.of(bare).filter(profiles::contains);
     }
 
     private static Optional<ObjectNode> entry(Report node, WireProtocol.Model model) {

@@ -81,11 +81,13 @@ final class ModelCatalog {
 
     /** Returns the nodes that have the model or the profile, Ollama nodes first. */
     private List<Served> homes(String name) {
-        Map<Backend, String> profile =
-                ModelCards.profile(name, profiles()).map(settings.profiles()::get).orElse(Map.of());
+        Map<Backend, String> profile = ModelCards.profile(name, profiles())
+                .map(settings.profiles()::get)
+                .orElse(Map.of());
         List<Served> homes = new ArrayList<>();
         for (Node node : up()) {
-            String wanted = profile.isEmpty() ? name : profile.get(node.settings().backend());
+            String wanted =
+                    profile.isEmpty() ? name : profile.get(node.settings().backend());
             model(node, wanted).ifPresent(model -> homes.add(new Served(node, model)));
         }
         homes.sort(Comparator.comparing(home -> !isOllama(home.node())));
@@ -107,9 +109,7 @@ final class ModelCatalog {
         for (Node node : up()) {
             OllamaDescriptions descriptions = node.models().descriptions().orElse(null);
             questions.add(() -> new ModelCards.Report(
-                    inMemory(node),
-                    isOllama(node),
-                    descriptions == null ? List.of() : question.ask(descriptions)));
+                    inMemory(node), isOllama(node), descriptions == null ? List.of() : question.ask(descriptions)));
         }
         List<ModelCards.Report> reports = new ArrayList<>();
         try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {

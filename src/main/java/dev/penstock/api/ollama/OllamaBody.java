@@ -37,8 +37,8 @@ record OllamaBody(ObjectNode root, Fields fields) {
     String model() throws InvalidField {
         return fields.text("model")
                 .filter(name -> !name.isBlank())
-                .orElseThrow(() -> new InvalidField(
-                        JobFailure.of(JobFailure.Code.INVALID_REQUEST, "model is required")));
+                .orElseThrow(
+                        () -> new InvalidField(JobFailure.of(JobFailure.Code.INVALID_REQUEST, "model is required")));
     }
 
     /** Returns a field; null if it is absent. */

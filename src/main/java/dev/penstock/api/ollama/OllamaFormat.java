@@ -136,8 +136,7 @@ final class OllamaFormat implements AnswerFormat {
         if (content.isEmpty() && thinking.isEmpty() && logprobs.isEmpty()) {
             return "";
         }
-        ObjectNode line =
-                line(content.toString(), thinking.toString(), JsonNodeFactory.instance.arrayNode(), false);
+        ObjectNode line = line(content.toString(), thinking.toString(), JsonNodeFactory.instance.arrayNode(), false);
         logprobs(line, logprobs);
         return text(line);
     }
@@ -149,10 +148,10 @@ final class OllamaFormat implements AnswerFormat {
         if (calls.isEmpty()) {
             return broken(brokenCall());
         }
-        ArrayNode none = JsonNodeFactory.instance.arrayNode();
-        ObjectNode last = line("", "", none, true).put("done_reason", reason(choice));
-        figures(last, answer);
         String before = calls.get().isEmpty() ? "" : text(line("", "", calls.get(), false));
+        ObjectNode last =
+                line("", "", JsonNodeFactory.instance.arrayNode(), true).put("done_reason", reason(choice));
+        figures(last, answer);
         return before + text(last);
     }
 

@@ -3,12 +3,14 @@ package dev.penstock.api.ollama;
 import dev.penstock.job.JobFailure;
 import dev.penstock.settings.Settings;
 import jakarta.inject.Inject;
+import jakarta.inject.Provider;
 import jakarta.inject.Singleton;
 import jakarta.ws.rs.NotFoundException;
 import jakarta.ws.rs.container.ContainerRequestContext;
 import jakarta.ws.rs.core.Response;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.BooleanSupplier;
 import org.jboss.resteasy.reactive.server.ServerRequestFilter;
 
 /**
@@ -30,14 +32,15 @@ public final class OllamaGate {
             "/api/show",
             "/api/version");
 
-    private final boolean isOpen;
+    private final BooleanSupplier isOpen;
 
+    /** @param settings read at each call, because a filter exists before the configuration is read */
     @Inject
-    public OllamaGate(Settings settings) {
-        this(settings.compat().ollama());
+    public OllamaGate(Provider<Settings> settings) {
+        this(() -> settings.get().compat().ollama());
     }
 
-    OllamaGate(boolean isOpen) {
+    OllamaGate(BooleanSupplier isOpen) {
         this.isOpen = isOpen;
     }
 
@@ -52,7 +55,7 @@ public final class OllamaGate {
 
     /** Returns whether a path is one of Ollama's and the configuration does not open it. */
     boolean isClosed(String path) {
-        return !isOpen && (isOfApi(path) || bare(path).isEmpty());
+        return !isOpen.getAsBoolean() && (isOfApi(path) || bare(path).isEmpty());
     }
 
     /** Returns the failure for a path of Ollama's API that Penstock does not have; empty for any other path. */
@@ -60,17 +63,18 @@ public final class OllamaGate {
         return isOfApi(path) && !SERVED.contains(bare(path))
                 ? Optional.of(JobFailure.of(
                         JobFailure.Code.NOT_FOUND,
-                        "%s is not available in this version. POST /v1/nodes/{name}/models pulls a model"
+                        "%s is not available in this version. /v1/nodes/{name}/models pulls and deletes models"
                                 .formatted(bare(path))))
                 : Optional.empty();
     }
 
     private static boolean isOfApi(String path) {
-        return bare(path).equals(API) || path.startsWith(API + "/");
+        return bare(path).equals(API) || bare(path).startsWith(API + "/");
     }
 
+    /** Returns a path as the router reads it: without parameters of a segment, and without empty segments. */
     private static String bare(String path) {
-        return path.replaceFirst("/+$", "");
+        return path.replaceAll(";[^/]*", "").replaceAll("/{2,}", "/").replaceFirst("/$", "");
     }
 
     /** Returns an error in Ollama's shape. */

@@ -56,8 +56,7 @@ final class OllamaOptions {
         }
         for (Map.Entry<String, String> option : INTEGERS.entrySet()) {
             integer(options, option.getKey())
-                    .ifPresent(value ->
-                            fields.put(option.getValue(), JsonNodeFactory.instance.numberNode(value)));
+                    .ifPresent(value -> fields.put(option.getValue(), JsonNodeFactory.instance.numberNode(value)));
         }
         // a negative seed asks for any seed
         integer(options, "seed")

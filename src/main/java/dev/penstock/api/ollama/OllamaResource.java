@@ -117,8 +117,7 @@ public final class OllamaResource {
         Asked of(OllamaBody request, String model, Set<String> allowedFields) throws InvalidField;
     }
 
-    private Response answer(
-            OllamaFormat.Shape shape, Translation translation, byte[] document, RoutingContext call)
+    private Response answer(OllamaFormat.Shape shape, Translation translation, byte[] document, RoutingContext call)
             throws InterruptedException {
         String name;
         Asked asked;
@@ -142,8 +141,7 @@ public final class OllamaResource {
     }
 
     private static ApiException notFound(String name) {
-        return new ApiException(
-                JobFailure.of(JobFailure.Code.MODEL_NOT_FOUND, "model '%s' not found".formatted(name)));
+        return new ApiException(JobFailure.of(JobFailure.Code.MODEL_NOT_FOUND, "model '%s' not found".formatted(name)));
     }
 
     private static Response json(byte[] document) {

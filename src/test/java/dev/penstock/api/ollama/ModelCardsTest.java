@@ -89,7 +89,9 @@ class ModelCardsTest {
                 new ModelCards.Report(List.of(new WireProtocol.Model("tiny:latest", true, null)), true, List.of());
 
         assertThat(ModelCards.running(List.of(silent), NOW)).hasToString("{\"models\":[]}");
-        assertThat(ModelCards.tags(List.of(silent), List.of()).at("/models/0/name").asText())
+        assertThat(ModelCards.tags(List.of(silent), List.of())
+                        .at("/models/0/name")
+                        .asText())
                 .isEqualTo("tiny:latest");
     }
 
@@ -128,9 +130,14 @@ class ModelCardsTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"CHAT COMPLETION, completion", "CHAT COMPLETION DESCRIBE TAG, completion vision", "EMBEDDINGS, embedding"})
+    @CsvSource({
+        "CHAT COMPLETION, completion",
+        "CHAT COMPLETION DESCRIBE TAG, completion vision",
+        "EMBEDDINGS, embedding"
+    })
     void the_tasks_of_a_model_are_its_capabilities(String tasks, String capabilities) {
-        Set<Task> known = Set.copyOf(Arrays.stream(tasks.split(" ", -1)).map(Task::valueOf).toList());
+        Set<Task> known = Set.copyOf(
+                Arrays.stream(tasks.split(" ", -1)).map(Task::valueOf).toList());
 
         JsonNode shown = ModelCards.shown(new WireProtocol.Model("m", true, 4096L, known));
 

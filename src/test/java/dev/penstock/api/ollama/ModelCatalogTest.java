@@ -29,9 +29,8 @@ import org.junit.jupiter.api.Timeout;
 @Timeout(120)
 class ModelCatalogTest {
     private static final Vertx VERTX = Vertx.vertx();
-    private static final FakeUpstream OLLAMA = FakeUpstream.start()
-            .models("tiny:latest")
-            .probes(ModelCatalogTest::shown);
+    private static final FakeUpstream OLLAMA =
+            FakeUpstream.start().models("tiny:latest").probes(ModelCatalogTest::shown);
     private static final FakeUpstream VLLM =
             FakeUpstream.start().flavour(Flavour.VLLM).models("meta/llama");
     private static final Settings SETTINGS = TestSettings.ofFile(Map.of(
@@ -50,8 +49,7 @@ class ModelCatalogTest {
 
     private static Optional<Answer> shown(UpstreamRequest request) {
         return request.path().equals("/api/show") && request.model().equals("tiny:latest")
-                ? Optional.of(Answer.document(
-                        200, Recording.of("ollama/show").body()))
+                ? Optional.of(Answer.document(200, Recording.of("ollama/show").body()))
                 : Optional.empty();
     }
 
@@ -108,9 +106,15 @@ class ModelCatalogTest {
 
     @Test
     void a_profile_is_shown_as_its_model() throws InterruptedException {
-        assertThat(catalog.shown("fast:latest", false).orElseThrow().at("/details/format").asText())
+        assertThat(catalog.shown("fast:latest", false)
+                        .orElseThrow()
+                        .at("/details/format")
+                        .asText())
                 .isEqualTo("gguf");
-        assertThat(catalog.shown("big", false).orElseThrow().at("/details/format").asText())
+        assertThat(catalog.shown("big", false)
+                        .orElseThrow()
+                        .at("/details/format")
+                        .asText())
                 .isEmpty();
     }
 

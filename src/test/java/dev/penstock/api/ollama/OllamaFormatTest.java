@@ -64,7 +64,8 @@ class OllamaFormatTest {
     void tool_calls_come_in_a_line_before_the_last(String recording) {
         List<String> played = played(recording, OllamaFormat.Shape.CHAT);
 
-        ObjectNode last = (ObjectNode) parsed(lines(Recording.of("ollama/" + recording).body()).getLast());
+        ObjectNode last = (ObjectNode)
+                parsed(lines(Recording.of("ollama/" + recording).body()).getLast());
         JsonNode calls = ((ObjectNode) last.get("message")).remove("tool_calls");
         assertThat(played.getLast()).isEqualTo(last.toString());
         JsonNode before = parsed(played.get(played.size() - 2));
@@ -109,7 +110,8 @@ class OllamaFormatTest {
                 vectors,
                 new Usage(document.path("prompt_eval_count").asLong(), 0));
 
-        byte[] whole = format(OllamaFormat.Shape.EMBED, document.path("model").asText()).whole(answer);
+        byte[] whole = format(OllamaFormat.Shape.EMBED, document.path("model").asText())
+                .whole(answer);
 
         assertThat(comparable(text(whole))).isEqualTo(comparable(recorded));
     }
@@ -152,9 +154,12 @@ class OllamaFormatTest {
         JsonNode last = parsed(format.end(answer("stop", List.of())));
 
         assertThat(last.path("created_at").asText()).isEqualTo("2026-12-01T08:00:00.900Z");
-        assertThat(last.path("total_duration").asLong()).isEqualTo(Duration.ofMillis(900).toNanos());
-        assertThat(last.path("prompt_eval_duration").asLong()).isEqualTo(Duration.ofMillis(200).toNanos());
-        assertThat(last.path("eval_duration").asLong()).isEqualTo(Duration.ofMillis(700).toNanos());
+        assertThat(last.path("total_duration").asLong())
+                .isEqualTo(Duration.ofMillis(900).toNanos());
+        assertThat(last.path("prompt_eval_duration").asLong())
+                .isEqualTo(Duration.ofMillis(200).toNanos());
+        assertThat(last.path("eval_duration").asLong())
+                .isEqualTo(Duration.ofMillis(700).toNanos());
         assertThat(last.path("load_duration").asLong(-1)).isZero();
         assertThat(last.path("prompt_eval_count").asLong()).isEqualTo(4);
         assertThat(last.path("eval_count").asLong()).isEqualTo(2);
@@ -168,7 +173,8 @@ class OllamaFormatTest {
         JsonNode whole = parsed(text(format.whole(answer("stop", List.of()))));
 
         assertThat(whole.path("prompt_eval_duration").asLong(-1)).isZero();
-        assertThat(whole.path("eval_duration").asLong()).isEqualTo(Duration.ofMillis(900).toNanos());
+        assertThat(whole.path("eval_duration").asLong())
+                .isEqualTo(Duration.ofMillis(900).toNanos());
     }
 
     @ParameterizedTest
@@ -188,8 +194,10 @@ class OllamaFormatTest {
                 new TokenEvent.ToolCall(0, 0, "call_1", "f", "{"),
                 new TokenEvent.Finish(0, "stop"));
 
-        assertThat(format(OllamaFormat.Shape.CHAT, "tiny").piece(head(Task.CHAT), silent)).isEmpty();
-        assertThat(format(OllamaFormat.Shape.CHAT, "tiny").begin(head(Task.CHAT))).isEmpty();
+        assertThat(format(OllamaFormat.Shape.CHAT, "tiny").piece(head(Task.CHAT), silent))
+                .isEmpty();
+        assertThat(format(OllamaFormat.Shape.CHAT, "tiny").begin(head(Task.CHAT)))
+                .isEmpty();
     }
 
     @Test
@@ -213,7 +221,9 @@ class OllamaFormatTest {
     void a_call_that_the_length_cut_is_left_out() {
         Answer cut = answer("length", List.of(new Answer.ToolCall("a", "f", "{\"city\":\"Os")));
 
-        assertThat(parsed(format(OllamaFormat.Shape.CHAT, "tiny").end(cut)).path("done_reason").asText())
+        assertThat(parsed(format(OllamaFormat.Shape.CHAT, "tiny").end(cut))
+                        .path("done_reason")
+                        .asText())
                 .isEqualTo("length");
         assertThat(parsed(text(format(OllamaFormat.Shape.CHAT, "tiny").whole(cut)))
                         .path("message")
@@ -258,8 +268,7 @@ class OllamaFormatTest {
                 .filter(line -> !line.isBlank())
                 .toList();
         JobFailure failure = JobFailure.of(
-                JobFailure.Code.STREAM_BROKEN,
-                "an error was encountered while running the model: unexpected EOF");
+                JobFailure.Code.STREAM_BROKEN, "an error was encountered while running the model: unexpected EOF");
         OllamaFormat format = format(OllamaFormat.Shape.CHAT, "tiny");
 
         assertThat(format.broken(failure)).isEqualTo(recorded.getLast() + "\n");
@@ -273,7 +282,8 @@ class OllamaFormatTest {
         String body = Recording.of("ollama/" + recording).body();
         OllamaStream parser = new OllamaStream(shape == OllamaFormat.Shape.CHAT);
         OllamaFormat format = format(
-                shape, parsed(body.lines().findFirst().orElseThrow()).path("model").asText());
+                shape,
+                parsed(body.lines().findFirst().orElseThrow()).path("model").asText());
         Answer.Builder answer = new Answer.Builder();
         Answer.Head head = head(shape == OllamaFormat.Shape.CHAT ? Task.CHAT : Task.COMPLETION);
         StringBuilder written = new StringBuilder(format.begin(head));
@@ -329,8 +339,8 @@ class OllamaFormatTest {
     private static String comparable(String line) {
         ObjectNode document = (ObjectNode) parsed(line);
         document.remove("context");
-        for (String name : List.of(
-                "created_at", "total_duration", "load_duration", "prompt_eval_duration", "eval_duration")) {
+        for (String name :
+                List.of("created_at", "total_duration", "load_duration", "prompt_eval_duration", "eval_duration")) {
             if (document.has(name)) {
                 document.put(name, 0);
             }

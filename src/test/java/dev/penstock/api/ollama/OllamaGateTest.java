@@ -9,8 +9,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class OllamaGateTest {
-    private final OllamaGate closed = new OllamaGate(false);
-    private final OllamaGate open = new OllamaGate(true);
+    private final OllamaGate closed = new OllamaGate(() -> false);
+    private final OllamaGate open = new OllamaGate(() -> true);
 
     @ParameterizedTest
     @ValueSource(
@@ -28,6 +28,8 @@ class OllamaGateTest {
                 "/api/show",
                 "/api/version",
                 "/api/version/",
+                "//api//version",
+                "/api;a=1/version;b",
                 "/api/pull"
             })
     void without_the_setting_no_path_of_ollama_is_there(String path) {

@@ -9,14 +9,20 @@ import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
+import dev.penstock.node.protocol.Prompt;
+import dev.penstock.node.protocol.WireProtocol;
+import dev.penstock.settings.Backend;
+import dev.penstock.settings.NodeSettings;
 import dev.penstock.wire.AllowedHosts;
 import dev.penstock.wire.InvalidField;
 import dev.penstock.wire.Json;
 import dev.penstock.wire.document.JobDocument;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
@@ -26,7 +32,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Tests Ollama's requests as bodies of direct calls. Every body is a valid job. */
 class OllamaRequestsTest {
-    private static final String PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+    private static final String PIXEL =
+            "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
     @Test
     void a_chat_is_a_chat_and_streams_unless_it_says_no() throws InvalidField {
@@ -63,7 +70,8 @@ class OllamaRequestsTest {
             {'unheard_of':1}                             | {}
             """)
     void an_option_becomes_the_field_of_a_job(String options, String fields) throws InvalidField {
-        ObjectNode body = chat("{'model':'tiny','messages':[{'role':'user','content':'Hi'}],'options':" + options + "}");
+        ObjectNode body =
+                chat("{'model':'tiny','messages':[{'role':'user','content':'Hi'}],'options':" + options + "}");
 
         body.remove(List.of("model", "stream", "messages"));
         assertThat(body).isEqualTo(json(fields));
@@ -78,8 +86,8 @@ class OllamaRequestsTest {
             []                     | options: expected an object, got an array
             """)
     void an_option_of_another_type_is_refused(String options, String message) {
-        assertThatThrownBy(() -> chat("{'model':'tiny','messages':[{'role':'user','content':'Hi'}],'options':" + options
-                        + "}"))
+        assertThatThrownBy(() ->
+                        chat("{'model':'tiny','messages':[{'role':'user','content':'Hi'}],'options':" + options + "}"))
                 .isInstanceOfSatisfying(
                         InvalidField.class,
                         e -> assertThat(e.failure().message()).isEqualTo(message));
@@ -170,8 +178,8 @@ class OllamaRequestsTest {
 
     @Test
     void log_probabilities_pass() throws InvalidField {
-        ObjectNode body = chat(
-                "{'model':'tiny','messages':[{'role':'user','content':'Hi'}],'logprobs':true,'top_logprobs':2}");
+        ObjectNode body =
+                chat("{'model':'tiny','messages':[{'role':'user','content':'Hi'}],'logprobs':true,'top_logprobs':2}");
 
         assertThat(body.path("logprobs").asBoolean()).isTrue();
         assertThat(body.path("top_logprobs").asInt()).isEqualTo(2);
@@ -188,10 +196,12 @@ class OllamaRequestsTest {
 
     @Test
     void a_generation_is_a_chat_of_one_message() throws InvalidField {
-        assertThat(generate(
-                        "{'model':'tiny','prompt':'Hi','system':'Be brief.','truncate':true,'options':{'num_predict':3}}"))
-                .isEqualTo(json(
-                        "{'model':'tiny','stream':true,'max_tokens':3,'messages':[{'role':'system','content':'Be brief.'},{'role':'user','content':'Hi'}]}"));
+        assertThat(
+                        generate(
+                                "{'model':'tiny','prompt':'Hi','system':'Be brief.','truncate':true,'options':{'num_predict':3}}"))
+                .isEqualTo(
+                        json(
+                                "{'model':'tiny','stream':true,'max_tokens':3,'messages':[{'role':'system','content':'Be brief.'},{'role':'user','content':'Hi'}]}"));
         assertThat(generate("{'model':'tiny','prompt':'Hi','images':['%s']}".formatted(PIXEL))
                         .at("/messages/0/content/1/type")
                         .asText())
@@ -201,8 +211,7 @@ class OllamaRequestsTest {
     @Test
     void a_generation_with_a_suffix_is_a_completion() throws InvalidField {
         assertThat(generate("{'model':'tiny','prompt':'def f','suffix':'return 1','logprobs':true,'top_logprobs':2}"))
-                .isEqualTo(json(
-                        "{'model':'tiny','stream':true,'prompt':'def f','suffix':'return 1','logprobs':2}"));
+                .isEqualTo(json("{'model':'tiny','stream':true,'prompt':'def f','suffix':'return 1','logprobs':2}"));
     }
 
     /** The body has the field, so that the job is refused with the key that allows it. */
@@ -212,9 +221,11 @@ class OllamaRequestsTest {
         ObjectNode body = ((Asked.Call) asked).body();
 
         assertThat(body.path("raw").asBoolean()).isTrue();
-        assertThat(parsed(body, Set.of())).isInstanceOfSatisfying(JobDocument.Parsed.Refused.class, refused -> assertThat(
-                        refused.failure().message())
-                .contains("raw", "penstock.jobs.allowed-fields"));
+        assertThat(parsed(body, Set.of()))
+                .isInstanceOfSatisfying(
+                        JobDocument.Parsed.Refused.class,
+                        refused -> assertThat(refused.failure().message())
+                                .contains("raw", "penstock.jobs.allowed-fields"));
         assertThat(parsed(body, Set.of("raw"))).isInstanceOf(JobDocument.Parsed.Valid.class);
     }
 
@@ -265,9 +276,10 @@ class OllamaRequestsTest {
             """)
     void a_mistake_in_a_chat_is_named(String request, String message) {
         assertThatThrownBy(() -> chat(request))
-                .isInstanceOfSatisfying(InvalidField.class, e -> assertThat(
-                                e.failure().message().replace("\"", "\\\""))
-                        .isEqualTo(message));
+                .isInstanceOfSatisfying(
+                        InvalidField.class,
+                        e -> assertThat(e.failure().message().replace("\"", "\\\""))
+                                .isEqualTo(message));
     }
 
     @ParameterizedTest
@@ -301,14 +313,47 @@ class OllamaRequestsTest {
         assertThatThrownBy(() -> body(request)).isInstanceOf(InvalidField.class);
     }
 
+    /** The requests are recorded (tools-result, think-history, chat-options-all, chat-format-schema). */
+    @ParameterizedTest
+    @ValueSource(strings = {"""
+                {'model':'tiny-tools','messages':[{'role':'user','content':'Tell me about the river'},{'role':'assistant','content':'',
+                'tool_calls':[{'function':{'name':'get_weather','arguments':{'city':'Oslo'}}}]},
+                {'role':'tool','tool_name':'get_weather','content':'rain'}],'stream':false,'tools':[{'type':'function',
+                'function':{'name':'get_weather','description':'Weather in a city','parameters':{'type':'object',
+                'properties':{'city':{'type':'string','maxLength':8}},'required':['city']}}}],'options':{'num_predict':6,'seed':2}}""", """
+                {'model':'tiny-think','messages':[{'role':'user','content':'Tell me about the river'},
+                {'role':'assistant','content':'Long.','thinking':'hm'},{'role':'user','content':'And stone'}],
+                'stream':false,'options':{'num_predict':40,'seed':7}}""", """
+                {'model':'tiny','messages':[{'role':'user','content':'Tell me about the river'}],'stream':false,'options':{
+                'num_predict':8,'seed':1,'temperature':0.2,'top_k':10,'top_p':0.9,'min_p':0.05,'typical_p':0.9,'repeat_last_n':33,
+                'repeat_penalty':1.2,'presence_penalty':0.5,'frequency_penalty':0.5,'num_keep':4,'stop':['zzz']}}""", """
+                {'model':'tiny','messages':[{'role':'user','content':'Tell me about the river'}],'stream':false,'think':'high',
+                'format':{'type':'object','properties':{'city':{'type':'string','maxLength':12}},'required':['city'],
+                'additionalProperties':false},'options':{'num_predict':60,'seed':1}}"""})
+    void a_chat_reaches_an_ollama_node_as_the_client_sent_it(String request)
+            throws InvalidField, WireProtocol.Unsupported {
+        PromptJob job = ((JobDocument.Parsed.Valid) parsed(chat(request), Set.of())).job();
+        WireProtocol ollama = WireProtocol.of(NodeSettings.at(Backend.OLLAMA, URI.create("http://localhost")));
+
+        WireProtocol.Request sent = ollama.request(Prompt.of(job.task(), "tiny", job.body(), Map.of(), Map.of(), 0));
+
+        ObjectNode expected = (ObjectNode) json(request);
+        ObjectNode body = (ObjectNode) json(sent.bodies().getFirst().toString());
+        body.path("messages").forEach(message -> ((ObjectNode) message).remove("tool_call_id"));
+        // a node always streams, and never cuts a prompt
+        expected.put("stream", true).put("truncate", false).put("model", "tiny");
+        assertThat(body).isEqualTo(expected);
+        assertThat(sent.path()).isEqualTo("/api/chat");
+        assertThat(sent.ignored()).isEmpty();
+    }
+
     private static ObjectNode chat(String request) throws InvalidField {
         return valid(ChatRequest.of(body(request), "tiny", Set.of()), Task.CHAT);
     }
 
     private static ObjectNode generate(String request) throws InvalidField {
         Asked asked = GenerateRequest.of(body(request), "tiny", Set.of());
-        return valid(
-                asked, ((Asked.Call) asked).body().has("messages") ? Task.CHAT : Task.COMPLETION);
+        return valid(asked, ((Asked.Call) asked).body().has("messages") ? Task.CHAT : Task.COMPLETION);
     }
 
     private static ObjectNode embed(String request) throws InvalidField {
@@ -318,11 +363,10 @@ class OllamaRequestsTest {
     private static ObjectNode valid(Asked asked, Task task) {
         // parsed once more, so that equal numbers have equal nodes
         ObjectNode body = (ObjectNode) json(((Asked.Call) asked).body().toString());
-        assertThat(parsed(body, Set.of()))
-                .isInstanceOfSatisfying(JobDocument.Parsed.Valid.class, valid -> {
-                    PromptJob job = valid.job();
-                    assertThat(job.task()).isEqualTo(task);
-                });
+        assertThat(parsed(body, Set.of())).isInstanceOfSatisfying(JobDocument.Parsed.Valid.class, valid -> {
+            PromptJob job = valid.job();
+            assertThat(job.task()).isEqualTo(task);
+        });
         return body;
     }
 
