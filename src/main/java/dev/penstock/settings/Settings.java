@@ -30,6 +30,7 @@ import org.jspecify.annotations.Nullable;
  * @param groups the names of the consumer groups
  * @param runtimeChanges whether nodes may be added and removed, and topics, pools and nodes paused, at run time
  * @param access how callers reach the API, and which secrets they may refer to
+ * @param compat the APIs of other products that Penstock also has
  */
 public record Settings(
         List<NodeSettings> nodes,
@@ -59,7 +60,8 @@ public record Settings(
         boolean runtimeChanges,
         Access access,
         Api api,
-        Answers answers) {
+        Answers answers,
+        Compat compat) {
 
     /** Returns the part of {@code intake.max-bytes} for the media that jobs name by URL; 0 if URLs are not allowed. */
     public long mediaBytes() {
@@ -120,6 +122,9 @@ public record Settings(
         public static final Answers USUAL =
                 new Answers(64L * MEGABYTE, 16 * MEGABYTE, 4 * MEGABYTE, 32 * MEGABYTE, 256L * MEGABYTE);
     }
+
+    /** @param ollama whether the API has Ollama's paths */
+    public record Compat(boolean ollama) {}
 
     /** @param queue the longest time that a direct call waits for a node */
     public record Timeouts(Duration connect, Duration firstToken, Duration idle, Duration queue) {}

@@ -12,6 +12,8 @@ import dev.penstock.api.jobs.DeadLettersResource;
 import dev.penstock.api.jobs.JobsResource;
 import dev.penstock.api.jobs.RouteResource;
 import dev.penstock.api.openai.CompletionsResource;
+import dev.penstock.api.ollama.OllamaResource;
+import dev.penstock.api.ollama.OllamaRootResource;
 import dev.penstock.api.openai.ModelsResource;
 import dev.penstock.api.rerank.RerankResource;
 import dev.penstock.api.rerank.ScoreResource;
@@ -52,7 +54,9 @@ class OpenApiDocumentTest {
             TagResource.class,
             RerankResource.class,
             ScoreResource.class,
-            MessagesResource.class);
+            MessagesResource.class,
+            OllamaResource.class,
+            OllamaRootResource.class);
 
     private final OpenApiDocument description = new OpenApiDocument();
 

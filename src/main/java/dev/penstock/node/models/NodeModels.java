@@ -3,6 +3,7 @@ package dev.penstock.node.models;
 import dev.penstock.job.JobFailure;
 import dev.penstock.node.http.NodeClient;
 import dev.penstock.node.upstream.Upstream;
+import dev.penstock.settings.Backend;
 import dev.penstock.settings.NodeSettings;
 import java.time.Clock;
 import java.time.Duration;
@@ -104,6 +105,13 @@ public final class NodeModels {
         Map<String, String> refused = new HashMap<>();
         missed.forEach((model, miss) -> miss.words().ifPresent(words -> refused.put(model, words)));
         return refused;
+    }
+
+    /** Returns the object that asks the server to describe its models; empty if the server is no Ollama. */
+    public Optional<OllamaDescriptions> descriptions() {
+        return settings.backend() == Backend.OLLAMA
+                ? Optional.ofNullable(client).map(OllamaDescriptions::new)
+                : Optional.empty();
     }
 
     /** Returns the one name that stands for all names of the same model at this node. */

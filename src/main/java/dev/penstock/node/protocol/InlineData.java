@@ -34,7 +34,8 @@ public record InlineData(String type, String base64) {
         return base64.replaceAll("\\s+", "");
     }
 
-    String url() {
+    /** Returns the data as a data: URL. */
+    public String url() {
         return "data:" + type + ";base64," + base64;
     }
 }

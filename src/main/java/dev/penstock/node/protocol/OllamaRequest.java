@@ -155,8 +155,8 @@ final class OllamaRequest {
     }
 
     /**
-     * Translates a message. Content parts become text and images. Ollama requires the arguments of a tool call as an
-     * object, and the name of the tool in the tool's answer.
+     * Translates a message. Content parts become text and images, and reasoning becomes thinking. Ollama requires the
+     * arguments of a tool call as an object, and the name of the tool in the tool's answer.
      */
     private static Map<String, Object> message(Map<?, ?> given, Map<String, String> callNames)
             throws WireProtocol.Unsupported {
@@ -164,6 +164,9 @@ final class OllamaRequest {
         given.forEach((name, value) -> message.put(String.valueOf(name), value));
         if ("developer".equals(given.get("role"))) {
             message.put("role", "system");
+        }
+        if (message.remove("reasoning") instanceof String reasoning) {
+            message.putIfAbsent("thinking", reasoning);
         }
         if (given.get("content") instanceof List<?> parts) {
             StringBuilder text = new StringBuilder();

@@ -2,6 +2,7 @@ package dev.penstock.settings.read;
 
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.source.AdmissionConfig;
+import dev.penstock.settings.source.AnswersConfig;
 import dev.penstock.settings.source.PenstockConfig;
 import io.quarkus.runtime.configuration.MemorySize;
 
@@ -50,7 +51,7 @@ final class LimitsReader {
                 streams);
     }
 
-    Settings.Answers answers(PenstockConfig.AnswersConfig answers) {
+    Settings.Answers answers(AnswersConfig answers) {
         long bytes = answers.maxBytes()
                 .map(MemorySize::asLongValue)
                 .orElse(Math.clamp(ofHeap(), SMALLEST_SIZE, Settings.Answers.USUAL.bytes()));

@@ -187,7 +187,8 @@ public final class SettingsReader {
                 config.config().runtimeChanges(),
                 access.read(config),
                 limits.api(config.api()),
-                limits.answers(config.answers()));
+                limits.answers(config.answers()),
+                new Settings.Compat(config.compat().ollama()));
     }
 
     private Map<String, Map<Backend, String>> profiles(PenstockConfig config) {

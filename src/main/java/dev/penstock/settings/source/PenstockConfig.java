@@ -88,6 +88,8 @@ public interface PenstockConfig {
 
     AnswersConfig answers();
 
+    CompatConfig compat();
+
     /** The media that Penstock fetches for a job. */
     interface ImagesConfig {
         /**
@@ -337,25 +339,10 @@ public interface PenstockConfig {
         Optional<MemorySize> maxStreamsBytes();
     }
 
-    /** The size limits of a model server's answers. */
-    interface AnswersConfig {
-        /** The maximum size of one answer on the wire. Default: a sixteenth of the largest heap, but at most 64M. */
-        Optional<MemorySize> maxBytes();
-
-        /** The maximum size of one line or event of an answer. */
-        @WithDefault("16M")
-        MemorySize maxLine();
-
-        /** The maximum size of a list of models, or of another answer about the server itself. */
-        @WithDefault("4M")
-        MemorySize maxListing();
-
-        /** The maximum size of the document that answers one request for embeddings. */
-        @WithDefault("32M")
-        MemorySize maxEmbeddings();
-
-        /** The maximum size of all progress messages of one pull or load of a model. */
-        @WithDefault("256M")
-        MemorySize maxPull();
+    /** The APIs of other products that Penstock also has. */
+    interface CompatConfig {
+        /** Whether the API has Ollama's paths: those under /api, and the root. */
+        @WithDefault("false")
+        boolean ollama();
     }
 }

@@ -98,4 +98,17 @@ class ToolRequestsTest {
         assertThat(body.at("/format/type").asText()).isEqualTo("object");
         assertThat(body.at("/options/stop/0").asText()).isEqualTo("END");
     }
+
+    @Test
+    void reasoning_of_the_history_is_thinking_at_ollama() throws WireProtocol.Unsupported {
+        JsonNode body = body(request(Backend.OLLAMA, Task.CHAT, """
+                {"messages":[{"role":"assistant","content":"Blue.","reasoning":"The sky."},
+                             {"role":"assistant","content":"Red.","reasoning":"A","thinking":"B"},
+                             {"role":"user","content":"Why?"}]}"""));
+
+        assertThat(body.at("/messages/0/thinking").asText()).isEqualTo("The sky.");
+        assertThat(body.at("/messages/0").has("reasoning")).isFalse();
+        assertThat(body.at("/messages/1/thinking").asText()).isEqualTo("B");
+        assertThat(body.at("/messages/2").has("thinking")).isFalse();
+    }
 }

@@ -145,6 +145,18 @@ class SettingsReaderTest {
     }
 
     @Test
+    void the_api_of_ollama_is_closed_until_a_key_opens_it() {
+        assertThat(TestSettings.defaults().compat().ollama()).isFalse();
+        assertThat(TestSettings.ofFile(Map.of("penstock.compat.ollama", "true"))
+                        .compat()
+                        .ollama())
+                .isTrue();
+        assertThatThrownBy(() -> TestSettings.ofFile(Map.of("penstock.compat.olama", "true")))
+                .hasMessageContaining("penstock.compat.olama: there is no such key")
+                .hasMessageContaining("Did you mean penstock.compat.ollama?");
+    }
+
+    @Test
     void limits_have_defaults_and_their_mistakes_name_their_keys() {
         Settings usual = TestSettings.defaults();
         assertThat(usual.api().lines()).isEqualTo(10_000);
