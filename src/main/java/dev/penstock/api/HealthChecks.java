@@ -3,6 +3,7 @@ package dev.penstock.api;
 import dev.penstock.intake.Intake;
 import dev.penstock.ledger.Ledger;
 import dev.penstock.thread.SupervisedThread;
+import dev.penstock.webhook.Webhooks;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import java.util.Map;
@@ -40,13 +41,17 @@ final class HealthChecks {
     @Singleton
     @Readiness
     static HealthCheck ready(
-            Intake intake, Ledger ledger, @ConfigProperty(name = "quarkus.application.version") String version) {
+            Intake intake,
+            Ledger ledger,
+            Webhooks webhooks,
+            @ConfigProperty(name = "quarkus.application.version") String version) {
         return () -> {
             HealthCheckResponseBuilder check = HealthCheckResponse.named("intake")
                     .status(intake.state() == Intake.State.RUNNING)
                     .withData("version", version)
                     .withData("intake", intake.state().name());
             intake.standing().forEach(check::withData);
+            webhooks.warnings().forEach((name, words) -> check.withData("warning.webhook." + name, words));
             ledger.warning().ifPresent(words -> check.withData("warning.ledger", words));
             return check.build();
         };

@@ -10,6 +10,7 @@ import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.start.BrokerWatch;
 import dev.penstock.settings.topic.SettingsFeed;
+import dev.penstock.webhook.Webhooks;
 import dev.penstock.wire.Reason;
 import io.quarkus.runtime.ImageMode;
 import io.quarkus.runtime.Quarkus;
@@ -42,6 +43,7 @@ final class Lifecycle {
     private final ReplyTopic replies;
     private final Dispatcher dispatcher;
     private final Intake intake;
+    private final Webhooks webhooks;
 
     Lifecycle(
             Settings settings,
@@ -52,7 +54,8 @@ final class Lifecycle {
             SettingsFeed feed,
             ReplyTopic replies,
             Dispatcher dispatcher,
-            Intake intake) {
+            Intake intake,
+            Webhooks webhooks) {
         this.settings = settings;
         this.kafka = kafka;
         this.registry = registry;
@@ -62,6 +65,7 @@ final class Lifecycle {
         this.replies = replies;
         this.dispatcher = dispatcher;
         this.intake = intake;
+        this.webhooks = webhooks;
     }
 
     /** Starts the parts that need no broker. Does not wait. */
@@ -100,6 +104,7 @@ final class Lifecycle {
         dispatcher.start(prepared.topicIds(), prepared.mode());
         shareLimits();
         intake.takeJobs(prepared);
+        webhooks.start();
         if (ImageMode.current() == ImageMode.NATIVE_RUN) {
             new IdleMemory(dispatcher::size).start();
         }
@@ -126,6 +131,7 @@ final class Lifecycle {
         try {
             dispatcher.drain(settings.drainTimeout());
             intake.leaveGroups();
+            webhooks.stop();
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
         }

@@ -19,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param pins the pool and the node at which the job may run
  * @param session the name of the job's session; null for none. The jobs of a session run at the same node while it is up
  * @param maxAttempts the number of failed attempts at which the job fails; null for the limit of the service
+ * @param webhook the name of the webhook that gets the outcome; null for none
  * @param body the OpenAI request body as plain maps, lists, strings, numbers and booleans, without {@code job} and
  *     {@code metadata}
  */
@@ -36,6 +37,7 @@ public record PromptJob(
         Pins pins,
         @Nullable String session,
         @Nullable Integer maxAttempts,
+        @Nullable String webhook,
         Map<String, Object> body) {
 
     /** The pool and the node that the job asks for. If one is null, the router chooses it. */
@@ -70,6 +72,7 @@ public record PromptJob(
                 pins,
                 session,
                 maxAttempts,
+                webhook,
                 other);
     }
 

@@ -24,6 +24,7 @@ import org.jspecify.annotations.Nullable;
  * @param routing the routing rules
  * @param parameters the default parameters of every request
  * @param tenants the weights and limits of the tenants that have any, by name
+ * @param webhooks the receivers of the outcomes of jobs, by name
  * @param permissions the optional fields that a job's body may have
  * @param refuseEarly whether a waiting job ends as soon as it is predicted to miss its deadline
  * @param groups the names of the consumer groups
@@ -38,6 +39,7 @@ public record Settings(
         Routing routing,
         Map<String, Object> parameters,
         Map<String, TenantLimits> tenants,
+        Map<String, Webhook> webhooks,
         JobDocument.Permissions permissions,
         Timeouts timeouts,
         Retries retries,
@@ -243,7 +245,9 @@ public record Settings(
         }
     }
 
-    public record Topics(String deferred, String replies, String commands, String deadLetters, String settings) {}
+    /** @param webhooks the topic of the outcomes that are to be posted; it exists only if a webhook is configured */
+    public record Topics(
+            String deferred, String replies, String commands, String deadLetters, String settings, String webhooks) {}
 
     /** @param retention how long a job is kept after its outcome */
     public record Ledger(LedgerKind kind, Duration retention, Path sqliteFile) {}
@@ -266,6 +270,7 @@ public record Settings(
         profiles = Map.copyOf(profiles);
         parameters = Map.copyOf(parameters);
         tenants = Map.copyOf(tenants);
+        webhooks = Map.copyOf(webhooks);
     }
 
     /** Returns the job topic with that name; empty if this replica does not have it. */

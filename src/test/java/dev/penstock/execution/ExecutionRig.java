@@ -156,6 +156,7 @@ final class ExecutionRig {
                     pins,
                     null,
                     attempts,
+                    null,
                     body);
         }
     }

@@ -219,6 +219,7 @@ class FailureTableTest {
                     PromptJob.Pins.NONE,
                     null,
                     3,
+                    null,
                     Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))));
             RecordingSink sink = new RecordingSink();
             try (QueueEntry entry = scheduler.enter(

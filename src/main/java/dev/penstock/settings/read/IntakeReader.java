@@ -3,6 +3,7 @@ package dev.penstock.settings.read;
 import dev.penstock.job.Priority;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.source.PenstockConfig;
+import dev.penstock.settings.source.TopicsConfig;
 import dev.penstock.wire.record.IntakeMode;
 import io.quarkus.runtime.configuration.MemorySize;
 import java.util.ArrayList;
@@ -95,10 +96,15 @@ final class IntakeReader {
     }
 
     /** Checks the names: no name occurs twice, and none is the name of an internal topic. */
-    private void check(List<Settings.JobTopic> topics, PenstockConfig.TopicsConfig internal) {
+    private void check(List<Settings.JobTopic> topics, TopicsConfig internal) {
         Set<String> names = new HashSet<>();
         List<String> internalNames = List.of(
-                internal.deferred(), internal.replies(), internal.commands(), internal.dlq(), internal.settings());
+                internal.deferred(),
+                internal.replies(),
+                internal.commands(),
+                internal.dlq(),
+                internal.settings(),
+                internal.webhooks());
         for (Settings.JobTopic topic : topics) {
             if (internalNames.contains(topic.name())) {
                 mistakes.mistake(

@@ -152,6 +152,7 @@ public final class SettingsReader {
                         config.cloudFallback()),
                 freeForm.at("parameters", config.parameters()),
                 new TenantsReader(mistakes).read(config.tenants()),
+                new WebhooksReader(mistakes).read(config.webhooks()),
                 permissions,
                 new Settings.Timeouts(
                         config.timeouts().connect(),
@@ -174,7 +175,8 @@ public final class SettingsReader {
                         config.topics().replies(),
                         config.topics().commands(),
                         config.topics().dlq(),
-                        config.topics().settings()),
+                        config.topics().settings(),
+                        config.topics().webhooks()),
                 groups(config),
                 ledger(config),
                 config.kafka().createTopics(),

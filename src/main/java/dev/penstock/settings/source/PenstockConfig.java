@@ -73,7 +73,11 @@ public interface PenstockConfig {
 
     KafkaConfig kafka();
 
+    /** The names of Penstock's own topics. */
     TopicsConfig topics();
+
+    /** The receivers of the outcomes of jobs, by name. */
+    Map<String, WebhookConfig> webhooks();
 
     /** The prefix of every consumer group's name. Two installations on one Kafka need different prefixes. */
     Optional<String> groupsPrefix();
@@ -290,33 +294,6 @@ public interface PenstockConfig {
         /** The size of the largest record, in bytes. It applies to topics, producers, fetches and REST. */
         @WithDefault("8388608")
         int maxRecord();
-    }
-
-    /** The names of Penstock's own topics. */
-    interface TopicsConfig {
-        @WithDefault("prompt-jobs-high")
-        String jobsHigh();
-
-        @WithDefault("prompt-jobs")
-        String jobs();
-
-        @WithDefault("prompt-jobs-low")
-        String jobsLow();
-
-        @WithDefault("prompt-jobs-deferred")
-        String deferred();
-
-        @WithDefault("prompt-replies")
-        String replies();
-
-        @WithDefault("prompt-commands")
-        String commands();
-
-        @WithDefault("prompt-jobs-dlq")
-        String dlq();
-
-        @WithDefault("penstock-settings")
-        String settings();
     }
 
     /** Whether the configuration can change at run time. */

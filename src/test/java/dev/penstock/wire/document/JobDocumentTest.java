@@ -7,11 +7,13 @@ import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
+import dev.penstock.wire.AllowedHosts;
 import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -109,6 +111,32 @@ class JobDocumentTest {
         assertThat(refused("{}", "not valid").id()).isEqualTo(DERIVED);
     }
 
+    @Test
+    void a_job_names_a_webhook_of_the_configuration() {
+        JobDocument.Defaults theirs = new JobDocument.Defaults(
+                Priority.NORMAL,
+                "default",
+                Duration.ofMinutes(10),
+                Duration.ofHours(1),
+                new JobDocument.Permissions(Set.of(), AllowedHosts.NONE, Set.of("orders", "billing")));
+
+        assertThat(JobDocument.parse(
+                        "{\"prompt\":\"a\",\"job\":{\"webhook\":\"orders\"}}".getBytes(StandardCharsets.UTF_8),
+                        new JobDocument.Arrival(null, DERIVED, Instant.EPOCH),
+                        theirs))
+                .isInstanceOfSatisfying(
+                        JobDocument.Parsed.Valid.class,
+                        valid -> assertThat(valid.job().webhook()).isEqualTo("orders"));
+        assertThat(JobDocument.parse(
+                        "{\"prompt\":\"a\",\"job\":{\"webhook\":\"order\"}}".getBytes(StandardCharsets.UTF_8),
+                        new JobDocument.Arrival(null, DERIVED, Instant.EPOCH),
+                        theirs))
+                .isInstanceOfSatisfying(
+                        JobDocument.Parsed.Refused.class,
+                        refused -> assertThat(refused.failure().message())
+                                .isEqualTo("job.webhook: there is no webhook 'order'. Available: billing, orders"));
+    }
+
     @ParameterizedTest
     @CsvSource(delimiter = '|', quoteCharacter = '`', textBlock = """
             ``                                              | empty
@@ -130,7 +158,8 @@ class JobDocumentTest {
             {"prompt":"a","job":{"session":7}}              | job.session: expected a string
             {"prompt":"a","job":{"cache":"exact"}}          | job.cache: is not available in this version
             {"prompt":"a","job":{"ensemble":{}}}            | job.ensemble: is not available in this version
-            {"prompt":"a","job":{"webhook":"w"}}            | job.webhook: is not available in this version
+            {"prompt":"a","job":{"webhook":"w"}}            | job.webhook: no webhook is configured (penstock.webhooks)
+            {"prompt":"a","job":{"webhook":7}}              | job.webhook: expected a string, got a number
             {"prompt":"a","job":{"result":{}}}              | job.result: is not available in this version
             {"prompt":"a","job":{"reply_topic":"r"}}        | job.reply_topic: is not available in this version
             {"prompt":"a","max_tokens":100.5}               | max_tokens: expected an integer, got a number
