@@ -100,6 +100,23 @@
 {{- $_ := set $variables $variable $name -}}
 {{- end -}}
 
+{{- $variables = dict -}}
+{{- range $name, $_ := $v.webhookSecrets -}}
+{{- if not (hasKey (default (dict) $p.webhooks) $name) -}}
+{{- fail (printf "webhookSecrets.%s: there is no webhook '%s' in penstock.webhooks" $name $name) -}}
+{{- end -}}
+{{- $variable := include "penstock.webhookVariable" $name -}}
+{{- if hasKey $variables $variable -}}
+{{- fail (printf "webhookSecrets: the names %s and %s differ too little for the variable %s" (get $variables $variable) $name $variable) -}}
+{{- end -}}
+{{- $_ := set $variables $variable $name -}}
+{{- end -}}
+{{- range $name, $_ := $p.webhooks -}}
+{{- if not (hasKey $v.webhookSecrets $name) -}}
+{{- fail (printf "webhookSecrets.%s must name the Secret of the webhook" $name) -}}
+{{- end -}}
+{{- end -}}
+
 {{- if $scaled -}}
 {{- if gt (int64 $v.autoscaling.minReplicas) (int64 $v.autoscaling.maxReplicas) -}}
 {{- fail "autoscaling.minReplicas is above autoscaling.maxReplicas" -}}

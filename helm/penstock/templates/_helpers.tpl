@@ -89,6 +89,11 @@ app.kubernetes.io/component: test
 {{- printf "API_KEY_%s" (regexReplaceAll "[^A-Z0-9]" (upper .) "_") -}}
 {{- end -}}
 
+{{/* the variable that holds the secret of a webhook */}}
+{{- define "penstock.webhookVariable" -}}
+{{- printf "WEBHOOK_SECRET_%s" (regexReplaceAll "[^A-Z0-9]" (upper .) "_") -}}
+{{- end -}}
+
 {{/* a topic's name: call with (list $ key default) */}}
 {{- define "penstock.topic" -}}
 {{- default (index . 2) (get (default (dict) (index . 0).Values.penstock.topics) (index . 1)) -}}
@@ -124,6 +129,10 @@ app.kubernetes.io/component: test
 {{- range $name, $key := .Values.nodeApiKeys -}}
 {{- $node := get $config.nodes $name -}}
 {{- $_ := set $node "api-key" (printf "${%s}" (include "penstock.keyVariable" $name)) -}}
+{{- end -}}
+{{- range $name, $_ := .Values.webhookSecrets -}}
+{{- $webhook := get $config.webhooks $name -}}
+{{- $_ := set $webhook "secret" (printf "${%s}" (include "penstock.webhookVariable" $name)) -}}
 {{- end -}}
 {{- if eq (include "penstock.ledgerKind" .) "sqlite" -}}
 {{- $_ := set $config.ledger "path" (default "/data/penstock.db" $config.ledger.path) -}}

@@ -190,6 +190,13 @@ spec:
                   name: {{ $key.existingSecret }}
                   key: {{ $key.key }}
             {{- end }}
+            {{- range $name, $secret := $v.webhookSecrets }}
+            - name: {{ include "penstock.webhookVariable" $name }}
+              valueFrom:
+                secretKeyRef:
+                  name: {{ $secret.existingSecret }}
+                  key: {{ $secret.key }}
+            {{- end }}
             {{- if eq .component "api" }}
             - name: PENSTOCK_INTAKE_ENABLED
               value: "false"

@@ -4,6 +4,7 @@ import dev.penstock.intake.Intake;
 import dev.penstock.ledger.Ledger;
 import dev.penstock.settings.start.BrokerWatch;
 import dev.penstock.thread.SupervisedThread;
+import dev.penstock.webhook.Webhooks;
 import jakarta.enterprise.inject.Produces;
 import jakarta.inject.Singleton;
 import java.util.Map;
@@ -44,6 +45,7 @@ final class HealthChecks {
             Intake intake,
             BrokerWatch broker,
             Ledger ledger,
+            Webhooks webhooks,
             @ConfigProperty(name = "quarkus.application.version") String version) {
         return () -> {
             HealthCheckResponseBuilder check = HealthCheckResponse.named("intake")
@@ -51,6 +53,7 @@ final class HealthChecks {
                     .withData("version", version)
                     .withData("intake", intake.state().name());
             intake.standing().forEach(check::withData);
+            webhooks.warnings().forEach((name, words) -> check.withData("warning.webhook." + name, words));
             ledger.warning().ifPresent(words -> check.withData("warning.ledger", words));
             return check.build();
         };

@@ -22,7 +22,7 @@ final class InstallationReader {
         TopicShape.all(settings)
                 .forEach((name, shape) -> all.add(new Installation.Topic(
                         name,
-                        name.equals(topics.deferred()) ? shape.partitions() : 1,
+                        name.equals(topics.deferred()) || name.equals(topics.webhooks()) ? shape.partitions() : 1,
                         name.equals(topics.replies()),
                         configs(settings, name, shape))));
         return new Installation(

@@ -11,6 +11,7 @@ import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.Settings;
 import dev.penstock.settings.start.BrokerWatch;
 import dev.penstock.settings.topic.SettingsFeed;
+import dev.penstock.webhook.Webhooks;
 import dev.penstock.wire.Reason;
 import io.quarkus.runtime.ImageMode;
 import io.quarkus.runtime.Quarkus;
@@ -45,6 +46,7 @@ final class Lifecycle {
     private final Dispatcher dispatcher;
     private final CallsInFlight calls;
     private final Intake intake;
+    private final Webhooks webhooks;
 
     Lifecycle(
             Settings settings,
@@ -56,7 +58,8 @@ final class Lifecycle {
             ReplyTopic replies,
             Dispatcher dispatcher,
             CallsInFlight calls,
-            Intake intake) {
+            Intake intake,
+            Webhooks webhooks) {
         this.settings = settings;
         this.kafka = kafka;
         this.registry = registry;
@@ -67,6 +70,7 @@ final class Lifecycle {
         this.dispatcher = dispatcher;
         this.calls = calls;
         this.intake = intake;
+        this.webhooks = webhooks;
     }
 
     /** Starts the parts that need no broker. Does not wait. */
@@ -105,6 +109,7 @@ final class Lifecycle {
         dispatcher.start(prepared.topicIds(), prepared.mode());
         shareLimits();
         intake.takeJobs(prepared);
+        webhooks.start();
         if (ImageMode.current() == ImageMode.NATIVE_RUN) {
             new IdleMemory(() -> dispatcher.size() + calls.size()).start();
         }
@@ -135,6 +140,7 @@ final class Lifecycle {
             dispatcher.drain(settings.drainTimeout());
             calls.drain(Duration.ofNanos(Math.max(0, until - System.nanoTime())));
             intake.leaveGroups();
+            webhooks.stop();
         } catch (InterruptedException _) {
             Thread.currentThread().interrupt();
         }

@@ -4,6 +4,7 @@ import dev.penstock.execution.ExecutionContext;
 import dev.penstock.execution.StopSignal;
 import dev.penstock.job.EventMark;
 import dev.penstock.job.JobFailure;
+import dev.penstock.job.PromptJob;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.job.Waiting;
 import dev.penstock.ledger.Ledger;
@@ -13,6 +14,7 @@ import dev.penstock.node.Replicas;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.reply.WebhookTopic;
 import dev.penstock.route.match.Rules;
 import dev.penstock.schedule.Scheduler;
 import dev.penstock.wire.record.IntakeMode;
@@ -37,6 +39,7 @@ public class Dispatcher {
     private static final Logger LOG = Logger.getLogger(Dispatcher.class);
 
     private final ReplyTopic topic;
+    private final WebhookTopic webhooks;
     private final CancelCommands commands;
     private final Ledger ledger;
     private final Nodes nodes;
@@ -47,6 +50,7 @@ public class Dispatcher {
 
     public Dispatcher(
             ReplyTopic topic,
+            WebhookTopic webhooks,
             CancelCommands commands,
             Scheduler scheduler,
             Recovery recovery,
@@ -56,6 +60,7 @@ public class Dispatcher {
             ExecutionContext execution,
             Waits waits) {
         this.topic = topic;
+        this.webhooks = webhooks;
         this.commands = commands;
         this.ledger = ledger;
         this.nodes = nodes;
@@ -156,9 +161,11 @@ public class Dispatcher {
     private JobReplies replies(TakenJob taken) {
         byte @Nullable [] traceparent =
                 taken.traceparent() == null ? null : taken.traceparent().get();
+        PromptJob job = taken.job();
         return new JobReplies(
                 topic,
-                taken.job().id(),
+                webhooks.of(job.id(), job.webhook(), job.acceptedAt(), traceparent),
+                job.id(),
                 EventMark.newRun(),
                 traceparent,
                 context.execution().nanos());

@@ -118,6 +118,8 @@ public record JobFailure(
         LEDGER_UNAVAILABLE(503, "server_error", Remedy.NONE),
         POISON(500, "server_error", Remedy.NONE),
         LOST(500, "server_error", Remedy.NONE),
+        /** The reason of a dead letter only: a webhook's receiver did not take an outcome. */
+        WEBHOOK_FAILED(502, "server_error", Remedy.NONE),
         INTERNAL(500, "server_error", Remedy.NONE);
 
         private final int httpStatus;

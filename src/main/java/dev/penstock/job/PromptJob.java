@@ -20,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param session the name of the job's session; null for none. The jobs of a session run at the same node while it is up
  * @param maxAttempts the number of failed attempts at which the job fails; null for the limit of the service
  * @param result the form that the answer must have; null for any answer
+ * @param webhook the name of the webhook that gets the outcome; null for none
  * @param body the OpenAI request body as plain maps, lists, strings, numbers and booleans, without {@code job} and
  *     {@code metadata}
  */
@@ -38,6 +39,7 @@ public record PromptJob(
         @Nullable String session,
         @Nullable Integer maxAttempts,
         @Nullable ResultRule result,
+        @Nullable String webhook,
         Map<String, Object> body) {
 
     /** The pool and the node that the job asks for. If one is null, the router chooses it. */
@@ -100,6 +102,7 @@ public record PromptJob(
                 session,
                 maxAttempts,
                 rule,
+                webhook,
                 other);
     }
 

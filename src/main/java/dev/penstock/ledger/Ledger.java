@@ -7,6 +7,7 @@ import dev.penstock.ledger.database.LedgerDatabase;
 import dev.penstock.ledger.database.Queries;
 import dev.penstock.ledger.database.Rows;
 import dev.penstock.ledger.janitor.Housekeeping;
+import dev.penstock.ledger.janitor.OutcomePublisher;
 import dev.penstock.ledger.projector.BatchWriter;
 import dev.penstock.ledger.projector.CatchUp;
 import dev.penstock.ledger.projector.GroupPresence;
@@ -17,6 +18,7 @@ import dev.penstock.ledger.row.JobRow;
 import dev.penstock.ledger.row.Projection;
 import dev.penstock.reply.DeadLetters;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.reply.WebhookTopic;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.IntakeMode;
 import io.micrometer.core.instrument.Gauge;
@@ -62,6 +64,7 @@ public class Ledger {
     private final KafkaClients kafka;
     private final Settings settings;
     private final ReplyTopic replies;
+    private final WebhookTopic webhooks;
     private final DeadLetters deadLetters;
     private final Clock clock;
     private final MeterRegistry meters;
@@ -81,6 +84,7 @@ public class Ledger {
             KafkaClients kafka,
             Settings settings,
             ReplyTopic replies,
+            WebhookTopic webhooks,
             DeadLetters deadLetters,
             Clock clock,
             MeterRegistry meters) {
@@ -89,6 +93,7 @@ public class Ledger {
         this.kafka = kafka;
         this.settings = settings;
         this.replies = replies;
+        this.webhooks = webhooks;
         this.deadLetters = deadLetters;
         this.clock = clock;
         this.meters = meters;
@@ -132,7 +137,16 @@ public class Ledger {
         Gauge.builder("penstock.ledger.lag.seconds", projecting, running -> running.behindMillis() / 1000.0)
                 .register(meters);
         Housekeeping housekeeper = new Housekeeping(
-                database, catchUp, projecting, kafka, settings, mode, replies, deadLetters, clock, meters);
+                database,
+                catchUp,
+                projecting,
+                kafka,
+                settings,
+                mode,
+                new OutcomePublisher(replies, webhooks, projecting, clock, meters),
+                deadLetters,
+                clock,
+                meters);
         housekeeper.start();
         housekeeping = housekeeper;
     }

@@ -258,6 +258,7 @@ final class NodeSlots {
                     LEDGER_UNAVAILABLE,
                     POISON,
                     LOST,
+                    WEBHOOK_FAILED,
                     INTERNAL -> Breaker.Blame.NONE;
         };
     }

@@ -1,5 +1,6 @@
 package dev.penstock.reply;
 
+import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.RecordPlace;
 import dev.penstock.wire.record.EventHeaders;
@@ -19,6 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param origin the place of the original record
  * @param attempts the number of attempts before the failure
  * @param value the value of the original record; null if it had none
+ * @param webhook the outcome that could not be posted; null if the original record is not of the webhook topic
  */
 public record DeadLetter(
         int partition,
@@ -29,7 +31,8 @@ public record DeadLetter(
         RecordPlace origin,
         int attempts,
         JobId jobId,
-        @Nullable Bytes value) {
+        @Nullable Bytes value,
+        @Nullable WebhookRecord webhook) {
     private static final String CLOSES = "dlq-closes";
     private static final String CLOSED = "dlq-closed";
 
@@ -62,7 +65,10 @@ public record DeadLetter(
                             Long.parseLong(String.valueOf(EventHeaders.text(headers, "dlq-offset")))),
                     Integer.parseInt(String.valueOf(EventHeaders.text(headers, "dlq-attempts"))),
                     new JobId(job),
-                    record.value() == null ? null : Bytes.wrap(record.value())));
+                    record.value() == null ? null : Bytes.wrap(record.value()),
+                    reason.equals(JobFailure.Code.WEBHOOK_FAILED.wireName())
+                            ? WebhookRecord.of(record).orElse(null)
+                            : null));
         } catch (NumberFormatException _) {
             return Optional.empty();
         }
@@ -70,11 +76,12 @@ public record DeadLetter(
 
     /** Returns a dead letter that only serves as a position in a list. */
     public static DeadLetter place(Instant at, int partition, long offset) {
-        return new DeadLetter(partition, offset, at, "", "", new RecordPlace("", 0, 0), 0, new JobId("none"), null);
+        return new DeadLetter(
+                partition, offset, at, "", "", new RecordPlace("", 0, 0), 0, new JobId("none"), null, null);
     }
 
     DeadLetter withoutValue() {
-        return new DeadLetter(partition, offset, at, reason, message, origin, attempts, jobId, null);
+        return new DeadLetter(partition, offset, at, reason, message, origin, attempts, jobId, null, null);
     }
 
     static Headers closing(long offset, String how) {

@@ -37,7 +37,8 @@ public class DeadLetters {
             JobFailure.Code.TOO_LARGE,
             JobFailure.Code.ID_CONFLICT,
             JobFailure.Code.POISON,
-            JobFailure.Code.LOST);
+            JobFailure.Code.LOST,
+            JobFailure.Code.WEBHOOK_FAILED);
 
     private final Producer<byte[], byte[]> producer;
     private final MeterRegistry meters;

@@ -7,6 +7,7 @@ import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.kafka.KafkaClients;
+import dev.penstock.wire.Reason;
 import dev.penstock.wire.document.ChunkPieces;
 import dev.penstock.wire.document.EventDocument;
 import java.time.Duration;
@@ -30,6 +31,7 @@ public final class JobReplies {
     private static final Duration TOGETHER_WITHIN = Duration.ofMillis(500);
 
     private final ReplyTopic topic;
+    private final WebhookTopic.Announcement announcement;
     private final JobId id;
     private final String run;
     private final byte @Nullable [] traceparent;
@@ -46,9 +48,19 @@ public final class JobReplies {
     private int largestBytes;
     private long firstNanos;
 
-    /** @param nanos a clock for durations, in nanoseconds from any origin */
-    public JobReplies(ReplyTopic topic, JobId id, String run, byte @Nullable [] traceparent, LongSupplier nanos) {
+    /**
+     * @param announcement announces the job's outcome to its webhook
+     * @param nanos a clock for durations, in nanoseconds from any origin
+     */
+    public JobReplies(
+            ReplyTopic topic,
+            WebhookTopic.Announcement announcement,
+            JobId id,
+            String run,
+            byte @Nullable [] traceparent,
+            LongSupplier nanos) {
         this.topic = topic;
+        this.announcement = announcement;
         this.id = id;
         this.run = run;
         this.traceparent = traceparent;
@@ -152,14 +164,18 @@ public final class JobReplies {
     }
 
     /**
-     * Sends the outcome of the attempt, and waits until it is on the broker. The outcome waits until the broker has
-     * confirmed all earlier events of the attempt, or it follows them at once if {@link #mayFollowAtOnce}.
+     * Sends the outcome of the attempt, and waits until it is on the broker. If the job has a webhook, the outcome is
+     * announced first. The outcome waits until the broker has confirmed all earlier events of the attempt, or it follows
+     * them at once if {@link #mayFollowAtOnce}.
      *
-     * @return false if an event of the attempt is not on the broker, and the outcome is not there either; false too if
-     *     no record can hold the outcome
+     * @return false if an event of the attempt or the announcement is not on the broker, and the outcome is not there
+     *     either; false too if no record can hold the outcome
      */
     public boolean conclude(JobEvent outcome) throws InterruptedException {
         byte[] value = write(outcome, seq);
+        if (value.length <= topic.limit().bytes() && !announce(outcome.kind(), value)) {
+            return false;
+        }
         boolean isWhole = !(outcome instanceof JobEvent.Completed completed) || !completed.truncated();
         if (!(isWhole && mayFollowAtOnce(value.length)) && !awaitSent()) {
             return false;
@@ -177,6 +193,22 @@ public final class JobReplies {
             LOG.warnf("job=%s attempt=%d an event before the outcome is not on the broker", id, attempt);
         }
         return isThere;
+    }
+
+    private boolean announce(EventMark.Kind kind, byte[] value) throws InterruptedException {
+        try {
+            announcement.before(new EventMark(kind, attempt, run, seq), value).get();
+            return true;
+        } catch (ExecutionException e) {
+            noteFailure(e);
+            LOG.warnf("job=%s the broker did not take the record for its webhook: %s", id, Reason.of(e));
+            return false;
+        }
+    }
+
+    private void noteFailure(ExecutionException e) {
+        hasFailed = true;
+        tooLarge = KafkaClients.isTooLarge(e);
     }
 
     /**
@@ -220,8 +252,7 @@ public final class JobReplies {
             attemptSent.get();
             return true;
         } catch (ExecutionException e) {
-            hasFailed = true;
-            tooLarge = KafkaClients.isTooLarge(e);
+            noteFailure(e);
             return false;
         }
     }

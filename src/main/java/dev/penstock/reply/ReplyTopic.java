@@ -187,7 +187,8 @@ public class ReplyTopic {
     }
 
     /** Sends an event in its serialized form. */
-    CompletableFuture<@Nullable Void> send(JobId id, EventMark mark, byte[] value, byte @Nullable [] traceparent) {
+    public CompletableFuture<@Nullable Void> send(
+            JobId id, EventMark mark, byte[] value, byte @Nullable [] traceparent) {
         byte[] key = EventHeaders.utf8(id.value());
         return KafkaClients.send(
                         producer,

@@ -24,6 +24,7 @@ import org.jspecify.annotations.Nullable;
  * @param routing the routing rules
  * @param parameters the default parameters of every request
  * @param tenants the weights and limits of the tenants that have any, by name
+ * @param webhooks the receivers of the outcomes of jobs, by name
  * @param permissions the optional fields that a job's body may have
  * @param admission how direct calls and jobs share the line for the nodes
  * @param refuseEarly whether a waiting job ends as soon as it is predicted to miss its deadline
@@ -40,6 +41,7 @@ public record Settings(
         Routing routing,
         Map<String, Object> parameters,
         Map<String, TenantLimits> tenants,
+        Map<String, Webhook> webhooks,
         JobDocument.Permissions permissions,
         Timeouts timeouts,
         Retries retries,
@@ -260,8 +262,15 @@ public record Settings(
         }
     }
 
+    /** @param webhooks the topic of the outcomes that are to be posted; it exists only if a webhook is configured */
     public record Topics(
-            String deferred, String replies, String commands, String deadLetters, String settings, String usage) {}
+            String deferred,
+            String replies,
+            String commands,
+            String deadLetters,
+            String settings,
+            String usage,
+            String webhooks) {}
 
     /** @param retention how long a job is kept after its outcome */
     public record Ledger(LedgerKind kind, Duration retention, Path sqliteFile) {}
@@ -284,6 +293,7 @@ public record Settings(
         profiles = Map.copyOf(profiles);
         parameters = Map.copyOf(parameters);
         tenants = Map.copyOf(tenants);
+        webhooks = Map.copyOf(webhooks);
     }
 
     /** Returns the job topic with that name; empty if this replica does not have it. */

@@ -33,7 +33,10 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** The chart gives the service only what the service accepts. */
 class ChartConfigurationTest {
     /** Secrets hold these, so they are no values. */
-    private static final Set<String> SECRETS = Set.of("nodes.*.api-key", "ledger.username", "ledger.password");
+    private static final Set<String> SECRETS =
+            Set.of("nodes.*.api-key", "webhooks.*.secret", "ledger.username", "ledger.password");
+
+    private static final String WEBHOOK_SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
     /** The images contain no llama.cpp to start. */
     private static final Set<String> OF_PROGRAMS = Set.of(
@@ -85,6 +88,9 @@ class ChartConfigurationTest {
         }
 
         assertThat(keys).isEqualTo(Map.of("gpu-a", "vllm/api-key", "cloud", "openai/api-key", "gpu-b", "null"));
+        assertThat(config.webhooks())
+                .hasEntrySatisfying(
+                        "orders", webhook -> assertThat(webhook.secret()).isEqualTo(WEBHOOK_SECRET));
         assertThat(config.ledger().username()).hasValue("penstock-db/username");
         assertThat(config.ledger().password()).hasValue("penstock-db/password");
         assertThat(config.nodes())
@@ -110,7 +116,7 @@ class ChartConfigurationTest {
         return config.getConfigMapping(PenstockConfig.class);
     }
 
-    /** A value from a Secret is {@code secret/key}. */
+    /** A value from a Secret is {@code secret/key}, except for the secret of a webhook. */
     private static Map<String, String> variables(Manifest workload) {
         Map<String, String> variables = new HashMap<>();
         for (JsonNode variable :
@@ -118,10 +124,12 @@ class ChartConfigurationTest {
             JsonNode reference = variable.path("valueFrom").path("secretKeyRef");
             variables.put(
                     variable.path("name").asText(),
-                    reference.isObject()
-                            ? reference.path("name").asText() + "/"
-                                    + reference.path("key").asText()
-                            : variable.path("value").asText());
+                    reference.path("name").asText().equals("hooks")
+                            ? WEBHOOK_SECRET
+                            : reference.isObject()
+                                    ? reference.path("name").asText() + "/"
+                                            + reference.path("key").asText()
+                                    : variable.path("value").asText());
         }
         return variables;
     }

@@ -98,6 +98,7 @@ class ChartKafkaTest {
                         "prompt-replies", "12 86400000",
                         "prompt-commands", "4 86400000",
                         "prompt-jobs-dlq", "4 2592000000",
+                        "prompt-webhooks", "6 604800000",
                         "penstock-settings", "1 -1",
                         "penstock-usage", "4 604800000"));
         JsonNode acls = named(manifests, "KafkaUser", "penstock")
@@ -113,6 +114,7 @@ class ChartKafkaTest {
             }
         });
         assertThat(topics).isEqualTo(new TreeSet<>(partitions.keySet()));
+        assertThat(acls).anyMatch(acl -> acl.at("/resource/name").asText().equals("penstock-webhooks"));
     }
 
     @ParameterizedTest

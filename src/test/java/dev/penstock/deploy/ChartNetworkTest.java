@@ -30,7 +30,8 @@ class ChartNetworkTest {
                         "kube-system/{\"k8s-app\":\"kube-dns\"} 53",
                         "models 8000",
                         "models/{\"app\":\"vllm-a\"} 8000",
-                        "observability 4317");
+                        "observability 4317",
+                        "orders 8080");
         assertThat(policy.spec().path("policyTypes").toString()).isEqualTo("[\"Ingress\",\"Egress\"]");
         assertThat(policy.spec()
                         .path("ingress")

@@ -71,6 +71,9 @@ class ChartRefusalsTest {
                     kafka: {bootstrapServers: "broker.example.com:9092"}      | networkPolicy.hosts: kafka.bootstrapServers names broker.example.com
                     nodeApiKeys: {gpu-b: {existingSecret: a, key: b}}         | nodeApiKeys.gpu-b: there is no node 'gpu-b'
                     nodeApiKeys: {gpu-a: {existingSecret: a}}                 | /nodeApiKeys/gpu-a
+                    webhookSecrets: {orders: {existingSecret: a, key: b}}     | webhookSecrets.orders: there is no webhook 'orders' in penstock.webhooks
+                    penstock: {webhooks: {orders: {url: "http://a"}}}         | webhookSecrets.orders must name the Secret of the webhook
+                    penstock: {webhooks: {orders: {url: "http://a", secret: b}}} | secret
                     networkPolicy: {enabled: false}                           | networkPolicy.enabled: with penstock.auth.mode none
                     ingress: {enabled: true}                                  | ingress.hosts: name at least one host
                     httpRoute: {enabled: true}                                | httpRoute.parentRefs: name the Gateway

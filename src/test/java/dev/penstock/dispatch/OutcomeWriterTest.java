@@ -1,5 +1,6 @@
 package dev.penstock.dispatch;
 
+import static dev.penstock.reply.WebhookTopic.Announcement.NONE;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -56,8 +57,8 @@ class OutcomeWriterTest {
     private final StopSignal signal = new StopSignal();
     private final FakeDelivery delivery = new FakeDelivery();
     private final Broker broker = new Broker();
-    private final JobReplies replies = new JobReplies(
-            new ReplyTopic("replies", broker, ROOM, brokerTakes::get), new JobId("j"), "run1", null, nanos::get);
+    private final ReplyTopic log = new ReplyTopic("replies", broker, ROOM, brokerTakes::get);
+    private final JobReplies replies = new JobReplies(log, NONE, new JobId("j"), "run1", null, nanos::get);
 
     /** An event that the broker has not answered yet. */
     private record Held(ProducerRecord<byte[], byte[]> record, Callback callback) {
@@ -121,7 +122,6 @@ class OutcomeWriterTest {
         String text = "x😀\u0001".repeat(50_000);
         begin();
         assertThat(replies.send(chunk(text))).isTrue();
-
         Outcome published = word(true).publish(completed(text));
 
         assertThat(published).isNotNull();

@@ -11,6 +11,7 @@ import dev.penstock.job.Task;
 import dev.penstock.job.TokenEvent;
 import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.reply.WebhookTopic;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
@@ -27,7 +28,12 @@ class ReplySinkTest {
             new MockProducer<>(true, new RoundRobinPartitioner(), new ByteArraySerializer(), new ByteArraySerializer());
     private final ReplySink sink = new ReplySink(
             new JobReplies(
-                    new ReplyTopic("replies", producer, MOST, () -> 1 << 30), new JobId("j"), "r", null, () -> 0),
+                    new ReplyTopic("replies", producer, MOST, () -> 1 << 30),
+                    WebhookTopic.Announcement.NONE,
+                    new JobId("j"),
+                    "r",
+                    null,
+                    () -> 0),
             true,
             () -> true);
 
@@ -65,7 +71,12 @@ class ReplySinkTest {
 
         ReplySink first = new ReplySink(
                 new JobReplies(
-                        new ReplyTopic("replies", producer, MOST, () -> 1 << 30), new JobId("j"), "s", null, () -> 0),
+                        new ReplyTopic("replies", producer, MOST, () -> 1 << 30),
+                        WebhookTopic.Announcement.NONE,
+                        new JobId("j"),
+                        "s",
+                        null,
+                        () -> 0),
                 false,
                 () -> true);
         assertThat(first.mayStartLate()).as("a first run").isTrue();

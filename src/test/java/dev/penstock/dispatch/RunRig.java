@@ -18,6 +18,7 @@ import dev.penstock.reply.JobReplies;
 import dev.penstock.reply.PlayedRecovery;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.reply.WebhookTopic;
 import dev.penstock.route.match.Rules;
 import dev.penstock.schedule.PausedTime;
 import dev.penstock.schedule.Scheduler;
@@ -63,6 +64,13 @@ final class RunRig {
     final Quarantine quarantine = new Quarantine(meters);
     final MockProducer<byte[], byte[]> producer;
     final ReplyTopic replies;
+    /** The topic of the outcomes for webhooks. */
+    final MockProducer<byte[], byte[]> announced;
+
+    final WebhookTopic webhooks;
+    /** The webhook of the jobs that the test makes from now on; null for none. */
+    volatile @Nullable String webhook;
+
     final PlayedLedger ledger;
     final Set<JobId> cancelled = ConcurrentHashMap.newKeySet();
     final Counter duplicates = meters.counter("penstock.duplicates");
@@ -88,6 +96,8 @@ final class RunRig {
         scheduler = time.scheduler(settings, nodes, meters);
         producer = PlayedProducer.of(REPLIES, 1, brokerAnswers);
         replies = new ReplyTopic(REPLIES, producer, 8 * 1024 * 1024, () -> 8 * 1024 * 1024);
+        announced = PlayedProducer.of("prompt-webhooks", 6, brokerAnswers);
+        webhooks = new WebhookTopic(settings, announced, clock);
         ledger = new PlayedLedger(settings, replies, this::written);
         context = context(PlayedRecovery.of(replies, producer));
     }
@@ -164,6 +174,7 @@ final class RunRig {
                 null,
                 3,
                 null,
+                webhook,
                 Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))));
         return new TakenJob(
                 job,
@@ -189,7 +200,13 @@ final class RunRig {
     }
 
     JobReplies replies(TakenJob taken) {
-        return new JobReplies(replies, taken.job().id(), "r", null, time::nanos);
+        return new JobReplies(
+                replies,
+                webhooks.of(taken.job().id(), taken.job().webhook(), taken.job().acceptedAt(), null),
+                taken.job().id(),
+                "r",
+                null,
+                time::nanos);
     }
 
     /** A run on a thread of its own. */

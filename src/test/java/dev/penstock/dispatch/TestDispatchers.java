@@ -6,6 +6,7 @@ import dev.penstock.ledger.AbsentLedger;
 import dev.penstock.node.Nodes;
 import dev.penstock.reply.Recovery;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.reply.WebhookTopic;
 import dev.penstock.schedule.Scheduler;
 import dev.penstock.settings.Settings;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
@@ -30,6 +31,7 @@ public final class TestDispatchers {
         Scheduler scheduler = new Scheduler(settings, nodes, Clock.systemUTC(), meters);
         return new Dispatcher(
                 replies,
+                new WebhookTopic(settings, null, clock),
                 commands,
                 scheduler,
                 recovery,

@@ -171,6 +171,7 @@ final class ExecutionRig {
                     null,
                     attempts,
                     result,
+                    null,
                     body);
         }
     }

@@ -13,7 +13,7 @@ import java.util.Optional;
 public final class AbsentLedger extends Ledger {
     @SuppressWarnings("NullAway") // nothing of it is asked
     public AbsentLedger(Settings settings, ReplyTopic replies) {
-        super(null, null, null, settings, replies, null, Clock.systemUTC(), new SimpleMeterRegistry());
+        super(null, null, null, settings, replies, null, null, Clock.systemUTC(), new SimpleMeterRegistry());
     }
 
     @Override

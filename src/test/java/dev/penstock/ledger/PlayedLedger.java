@@ -34,7 +34,7 @@ public final class PlayedLedger extends Ledger {
     /** Creates a ledger that is away. */
     @SuppressWarnings("NullAway") // it has no database
     public PlayedLedger(Settings settings, ReplyTopic replies, Supplier<List<ProducerRecord<byte[], byte[]>>> events) {
-        super(null, null, null, settings, replies, null, Clock.systemUTC(), new SimpleMeterRegistry());
+        super(null, null, null, settings, replies, null, null, Clock.systemUTC(), new SimpleMeterRegistry());
         this.events = events;
     }
 

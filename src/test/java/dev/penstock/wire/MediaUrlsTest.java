@@ -18,7 +18,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Tests bodies that would make a model server open an address, or give access to its internals. */
 class MediaUrlsTest {
     private static final JobDocument.Permissions SOME = new JobDocument.Permissions(
-            Set.of("cache_salt"), new AllowedHosts(Set.of("images.example", "images.example:8443")));
+            Set.of("cache_salt"), new AllowedHosts(Set.of("images.example", "images.example:8443")), Set.of());
 
     @ParameterizedTest
     @CsvSource(delimiter = '|', textBlock = """
@@ -133,7 +133,7 @@ class MediaUrlsTest {
             assertThat(refused.failure().param()).isEqualTo("messages[0].content[1]." + path);
             assertThat(refused.failure().message()).contains("penstock.jobs.allowed-fields");
         });
-        assertThat(parse(job, new JobDocument.Permissions(Set.of("uuid", "file_id"), AllowedHosts.NONE)))
+        assertThat(parse(job, new JobDocument.Permissions(Set.of("uuid", "file_id"), AllowedHosts.NONE, Set.of())))
                 .isInstanceOf(JobDocument.Parsed.Valid.class);
     }
 

@@ -13,6 +13,9 @@ import dev.penstock.job.RecordPlace;
 import dev.penstock.reply.DeadLetter;
 import dev.penstock.reply.DeadLetterLog;
 import dev.penstock.reply.DeadLetters;
+import dev.penstock.reply.WebhookDelay;
+import dev.penstock.reply.WebhookRecord;
+import dev.penstock.reply.WebhookTopic;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.Json;
 import dev.penstock.wire.Reason;
@@ -29,6 +32,7 @@ import jakarta.ws.rs.core.Context;
 import jakarta.ws.rs.core.MediaType;
 import jakarta.ws.rs.core.Response;
 import java.nio.charset.StandardCharsets;
+import java.time.Clock;
 import java.time.Instant;
 import java.util.Base64;
 import java.util.List;
@@ -53,14 +57,18 @@ public final class DeadLettersResource {
     private final DeadLetterLog log;
     private final DeadLetters letters;
     private final SubmissionProducer submissions;
+    private final WebhookTopic webhooks;
     private final JobLookup jobs;
     private final AnswerBudget answers;
     private final long atOnce;
+    private final Clock clock;
 
     public DeadLettersResource(
             DeadLetterLog log,
             DeadLetters letters,
             SubmissionProducer submissions,
+            WebhookTopic webhooks,
+            Clock clock,
             JobLookup jobs,
             AnswerBudget answers,
             Settings settings) {
@@ -69,6 +77,8 @@ public final class DeadLettersResource {
         this.log = log;
         this.letters = letters;
         this.submissions = submissions;
+        this.webhooks = webhooks;
+        this.clock = clock;
         this.jobs = jobs;
     }
 
@@ -112,6 +122,10 @@ public final class DeadLettersResource {
     public Response retry(@PathParam("id") String id, @Context RoutingContext call) throws InterruptedException {
         answers.share(call).mustTake(atOnce);
         DeadLetter letter = open(id);
+        WebhookRecord outcome = letter.webhook();
+        if (outcome != null) {
+            return postAgain(letter, outcome);
+        }
         byte[] document = again(letter);
         // a caller that repeats the call, for example after a crash, gets the same job
         JobId again = JobId.fromIdempotencyKey("penstock-dlq", letter.at().toEpochMilli() + "-" + id);
@@ -128,6 +142,28 @@ public final class DeadLettersResource {
                         .build();
             }
         };
+    }
+
+    /** Hands an outcome to its webhook once more, with all its posts before it. */
+    private Response postAgain(DeadLetter letter, WebhookRecord outcome) throws InterruptedException {
+        if (!webhooks.has(outcome.webhook())) {
+            throw new ApiException(JobFailure.of(
+                    JobFailure.Code.INVALID_REQUEST,
+                    "dead letter %s is for webhook '%s', which is not configured"
+                            .formatted(letter.id(), outcome.webhook())));
+        }
+        sent(() ->
+                webhooks.write(outcome.anew(clock.instant()), WebhookDelay.NONE).get());
+        sent(() -> letters.close(letter, "retried for webhook " + outcome.webhook())
+                .get());
+        return Response.status(202)
+                .entity(Json.mapper()
+                        .createObjectNode()
+                        .put("id", outcome.id().value())
+                        .put("object", "webhook")
+                        .put("webhook", outcome.webhook()))
+                .header("Location", "/v1/jobs/" + outcome.id())
+                .build();
     }
 
     @DELETE

@@ -1,6 +1,7 @@
 package dev.penstock.intake.group;
 
 import dev.penstock.intake.record.OriginRecord;
+import dev.penstock.kafka.OffsetTracker;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;

@@ -1,5 +1,6 @@
 package dev.penstock.intake.setup;
 
+import dev.penstock.reply.WebhookDelay;
 import dev.penstock.schedule.Delay;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.record.RecordSize;
@@ -48,6 +49,9 @@ public record TopicShape(int partitions, Duration retention, Map<String, String>
         settings.intake().topics().forEach(topic -> names.add(topic.name()));
         Settings.Topics topics = settings.topics();
         names.addAll(List.of(topics.deferred(), topics.commands(), topics.settings(), topics.deadLetters()));
+        if (!settings.webhooks().isEmpty()) {
+            names.add(topics.webhooks());
+        }
         return names;
     }
 
@@ -101,6 +105,9 @@ public record TopicShape(int partitions, Duration retention, Map<String, String>
         all.put(names.settings(), of(1, FOR_EVER, record, uncompressed));
         all.put(names.deadLetters(), of(JOB_PARTITIONS, MONTH, copy, uncompressed));
         all.put(names.usage(), of(JOB_PARTITIONS, WEEK, record, Map.of()));
+        if (!settings.webhooks().isEmpty()) {
+            all.put(names.webhooks(), of(WebhookDelay.values().length, WEEK, copy, uncompressed));
+        }
         return all;
     }
 

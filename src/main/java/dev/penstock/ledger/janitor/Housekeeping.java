@@ -6,7 +6,6 @@ import dev.penstock.ledger.database.Retention;
 import dev.penstock.ledger.projector.CatchUp;
 import dev.penstock.ledger.projector.Projector;
 import dev.penstock.reply.DeadLetters;
-import dev.penstock.reply.ReplyTopic;
 import dev.penstock.settings.Settings;
 import dev.penstock.thread.SupervisedThread;
 import dev.penstock.wire.record.IntakeMode;
@@ -45,7 +44,7 @@ public final class Housekeeping implements AutoCloseable {
             KafkaClients kafka,
             Settings settings,
             IntakeMode mode,
-            ReplyTopic replies,
+            OutcomePublisher outcomes,
             DeadLetters deadLetters,
             Clock clock,
             MeterRegistry meters) {
@@ -53,10 +52,9 @@ public final class Housekeeping implements AutoCloseable {
         this.projector = projector;
         this.settings = settings;
         this.clock = clock;
-        OutcomePublisher outcomes = new OutcomePublisher(replies, projector, clock, meters);
         Janitor janitor = new Janitor(database, outcomes, clock);
         audit = new Audit(database, catchUp, outcomes, kafka, settings, mode, deadLetters, clock, meters);
-        first = new TopicPartition(replies.name(), 0);
+        first = new TopicPartition(settings.topics().replies(), 0);
         tasks = List.of(
                 new Task("janitor", JANITOR, janitor::round),
                 new Task("audit", AUDIT, audit::round),

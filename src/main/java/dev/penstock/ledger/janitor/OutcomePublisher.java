@@ -8,10 +8,13 @@ import dev.penstock.ledger.projector.Projector;
 import dev.penstock.ledger.row.JobRow;
 import dev.penstock.ledger.row.Submission;
 import dev.penstock.reply.ReplyTopic;
+import dev.penstock.reply.WebhookTopic;
 import dev.penstock.wire.Reason;
+import dev.penstock.wire.document.EventDocument;
 import io.micrometer.core.instrument.MeterRegistry;
 import java.time.Clock;
 import java.time.Duration;
+import java.time.Instant;
 import java.util.concurrent.ExecutionException;
 import org.apache.kafka.common.TopicPartition;
 import org.jboss.logging.Logger;
@@ -22,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  * Ends a job that no replica runs. It publishes one more outcome on the reply topic, and the reading rule applies to
  * this outcome as to any other. An earlier outcome of a run, or a later attempt, makes it void.
  */
-final class OutcomePublisher {
+public final class OutcomePublisher {
     private static final Logger LOG = Logger.getLogger(OutcomePublisher.class);
     /**
      * For this time after its outcome was published, a job is not ended again, because the ledger may not have read the
@@ -31,13 +34,16 @@ final class OutcomePublisher {
     private static final Duration PATIENCE = Duration.ofSeconds(30);
 
     private final ReplyTopic replies;
+    private final WebhookTopic webhooks;
     private final Projector projector;
     private final Clock clock;
     private final MeterRegistry meters;
     private final ExpiringSet<JobId> published = new ExpiringSet<>();
 
-    OutcomePublisher(ReplyTopic replies, Projector projector, Clock clock, MeterRegistry meters) {
+    public OutcomePublisher(
+            ReplyTopic replies, WebhookTopic webhooks, Projector projector, Clock clock, MeterRegistry meters) {
         this.replies = replies;
+        this.webhooks = webhooks;
         this.projector = projector;
         this.clock = clock;
         this.meters = meters;
@@ -79,7 +85,15 @@ final class OutcomePublisher {
         EventMark mark =
                 new EventMark(outcome.kind(), row.timeline().reading().nextOutcomeAttempt(), EventMark.newRun(), 0);
         try {
-            replies.send(row.id(), mark, outcome, traceparent).get();
+            byte[] value = EventDocument.write(row.id(), mark, outcome);
+            webhooks.of(
+                            row.id(),
+                            record.webhook(),
+                            Instant.ofEpochMilli(record.stamp().millis()),
+                            traceparent)
+                    .before(mark, value)
+                    .get();
+            replies.send(row.id(), mark, value, traceparent).get();
         } catch (ExecutionException e) {
             LOG.warnf("job=%s its outcome could not be published, trying again: %s", row.id(), Reason.of(e));
             return;

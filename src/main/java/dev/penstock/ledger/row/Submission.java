@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param pins the pool or the node that the request requires
  * @param timeoutMillis the longest running time, counted from the first {@code started}
  * @param deadlineMillis the deadline, in milliseconds since 1970; null if there is none
+ * @param webhook the name of the webhook that gets the outcome; null for none
  */
 public record Submission(
         RecordStamp stamp,
@@ -25,7 +26,8 @@ public record Submission(
         long timeoutMillis,
         @Nullable Long deadlineMillis,
         PromptJob.Pins pins,
-        Map<String, String> metadata) {
+        Map<String, String> metadata,
+        @Nullable String webhook) {
     public Submission {
         metadata = Map.copyOf(metadata);
     }
@@ -41,7 +43,8 @@ public record Submission(
                 job.timeout().toMillis(),
                 job.deadline() == null ? null : job.deadline().toEpochMilli(),
                 job.pins(),
-                job.metadata());
+                job.metadata(),
+                job.webhook());
     }
 
     Submission ofTopic(String topic, String name) {
@@ -55,7 +58,8 @@ public record Submission(
                 timeoutMillis,
                 deadlineMillis,
                 pins,
-                metadata);
+                metadata,
+                webhook);
     }
 
     /** Returns the parts that remain after the retention. */
@@ -70,6 +74,7 @@ public record Submission(
                 timeoutMillis,
                 deadlineMillis,
                 PromptJob.Pins.NONE,
-                Map.of());
+                Map.of(),
+                null);
     }
 }

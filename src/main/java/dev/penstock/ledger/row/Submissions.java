@@ -238,6 +238,9 @@ public record Submissions(
             if (record.pins().node() != null) {
                 node.put("node", record.pins().node());
             }
+            if (record.webhook() != null) {
+                node.put("webhook", record.webhook());
+            }
             if (!record.metadata().isEmpty()) {
                 node.set("metadata", Json.mapper().valueToTree(new TreeMap<>(record.metadata())));
             }
@@ -292,7 +295,8 @@ public record Submissions(
                     node.hasNonNull("deadline") ? (Long) node.path("deadline").asLong() : null,
                     new PromptJob.Pins(
                             node.path("pool").asText(null), node.path("node").asText(null)),
-                    metadata));
+                    metadata,
+                    node.path("webhook").asText(null)));
         }
         TreeSet<RecordStamp> refused = new TreeSet<>();
         root.path("refused").forEach(node -> refused.add(stamp(node)));

@@ -24,7 +24,7 @@ final class AccessReader {
         this.mistakes = mistakes;
     }
 
-    /** Returns the fields and media hosts that a job may use. */
+    /** Returns the fields, media hosts and webhooks that a job may use. */
     JobDocument.Permissions permissions(PenstockConfig config) {
         Set<String> fields = config.jobs().allowedFields().orElse(Set.of());
         Set<String> hosts = config.images().allowedHosts().orElse(Set.of());
@@ -38,7 +38,8 @@ final class AccessReader {
                 mistakes.mistake("images.allowed-hosts", "'%s' is no host, or host:port".formatted(host));
             }
         }
-        return new JobDocument.Permissions(fields, new AllowedHosts(hosts));
+        return new JobDocument.Permissions(
+                fields, new AllowedHosts(hosts), config.webhooks().keySet());
     }
 
     /** Returns the host names of the API and the places of the secrets. */

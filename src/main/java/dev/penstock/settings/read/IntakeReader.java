@@ -104,7 +104,8 @@ final class IntakeReader {
                 internal.commands(),
                 internal.dlq(),
                 internal.settings(),
-                internal.usage());
+                internal.usage(),
+                internal.webhooks());
         for (Settings.JobTopic topic : topics) {
             if (internalNames.contains(topic.name())) {
                 mistakes.mistake(

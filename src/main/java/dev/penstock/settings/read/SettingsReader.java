@@ -153,6 +153,7 @@ public final class SettingsReader {
                         config.cloudFallback()),
                 freeForm.at("parameters", config.parameters()),
                 new TenantsReader(mistakes).read(config.tenants()),
+                new WebhooksReader(mistakes).read(config.webhooks()),
                 permissions,
                 new Settings.Timeouts(
                         config.timeouts().connect(),
@@ -178,7 +179,8 @@ public final class SettingsReader {
                         config.topics().commands(),
                         config.topics().dlq(),
                         config.topics().settings(),
-                        config.topics().usage()),
+                        config.topics().usage(),
+                        config.topics().webhooks()),
                 groups(config),
                 ledger(config),
                 config.kafka().createTopics(),

@@ -65,6 +65,9 @@ public final class MetricHelp implements MeterFilter {
             Map.entry("penstock.streams.interrupted", "Answers that broke off after their first token, by backend"),
             Map.entry("penstock.duplicates", "Records that repeated a known job and were not run"),
             Map.entry("penstock.dlq", "Records that went to the dead-letter topic, by reason"),
+            Map.entry("penstock.webhooks", "Posts of outcomes to webhooks, by webhook and result"),
+            Map.entry("penstock.webhooks.in.flight", "Outcomes in this replica that are being posted or wait for it"),
+            Map.entry("penstock.webhooks.strange", "Records of the webhook topic that Penstock did not write"),
             Map.entry("penstock.lost", "Jobs whose record the broker dropped before they ended"),
             Map.entry("penstock.audit.rounds", "Rounds of the search for lost jobs"),
             Map.entry(

@@ -75,7 +75,11 @@ public interface PenstockConfig {
 
     KafkaConfig kafka();
 
+    /** The names of Penstock's own topics. */
     TopicsConfig topics();
+
+    /** The receivers of the outcomes of jobs, by name. */
+    Map<String, WebhookConfig> webhooks();
 
     /** The prefix of every consumer group's name. Two installations on one Kafka need different prefixes. */
     Optional<String> groupsPrefix();

@@ -30,4 +30,7 @@ public interface TopicsConfig {
 
     @WithDefault("penstock-usage")
     String usage();
+
+    @WithDefault("prompt-webhooks")
+    String webhooks();
 }

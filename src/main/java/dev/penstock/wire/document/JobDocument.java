@@ -13,6 +13,7 @@ import dev.penstock.wire.InvalidField;
 import dev.penstock.wire.Json;
 import dev.penstock.wire.MediaUrls;
 import dev.penstock.wire.ModelName;
+import dev.penstock.wire.WebhookName;
 import java.math.BigInteger;
 import java.time.DateTimeException;
 import java.time.Duration;
@@ -85,7 +86,7 @@ public final class JobDocument {
      * The documented fields without effect in this version. {@code job.cache: off} is allowed, because this version
      * behaves in that way.
      */
-    private static final List<String> UNAVAILABLE = List.of("reply_topic", "ensemble", "cache", "webhook");
+    private static final List<String> UNAVAILABLE = List.of("reply_topic", "ensemble", "cache");
 
     /** The configured tenant of a topic in which each record has its own tenant. */
     public static final String TENANT_FROM_RECORD = "from-record";
@@ -112,12 +113,14 @@ public final class JobDocument {
      *
      * @param fields the allowed fields that give access to a server's internals
      * @param hosts the hosts of the media to which a job may refer by URL
+     * @param webhooks the names of the webhooks that a job may name
      */
-    public record Permissions(Set<String> fields, AllowedHosts hosts) {
-        public static final Permissions NONE = new Permissions(Set.of(), AllowedHosts.NONE);
+    public record Permissions(Set<String> fields, AllowedHosts hosts, Set<String> webhooks) {
+        public static final Permissions NONE = new Permissions(Set.of(), AllowedHosts.NONE, Set.of());
 
         public Permissions {
             fields = Set.copyOf(fields);
+            webhooks = Set.copyOf(webhooks);
         }
     }
 
@@ -237,6 +240,7 @@ public final class JobDocument {
                 name("job.session", job.text("session")),
                 job.positiveInteger("max_attempts").orElse(null),
                 ResultDocument.read(given == null ? null : given.get("result"), task, body),
+                WebhookName.of(job, defaults.permissions().webhooks()),
                 body);
     }
 

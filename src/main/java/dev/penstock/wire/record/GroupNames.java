@@ -17,6 +17,7 @@ public record GroupNames(String prefix) {
     private static final Pattern VALID = Pattern.compile("[A-Za-z0-9._-]{0,100}");
     private static final String OF_TOPIC = "penstock.";
     private static final String LEDGER = "penstock-ledger";
+    private static final String WEBHOOKS = "penstock-webhooks";
 
     public GroupNames {
         if (!isValid(prefix)) {
@@ -36,6 +37,11 @@ public record GroupNames(String prefix) {
     /** Returns the group that every replica joins. */
     public String ledger() {
         return prefix + LEDGER;
+    }
+
+    /** Returns the group that posts outcomes to webhooks. */
+    public String webhooks() {
+        return prefix + WEBHOOKS;
     }
 
     /** Returns whether a group consumes this topic for an installation with another prefix. */

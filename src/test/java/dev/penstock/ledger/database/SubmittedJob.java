@@ -27,7 +27,8 @@ public final class SubmittedJob {
                         1_000,
                         null,
                         PromptJob.Pins.NONE,
-                        Map.of()),
+                        Map.of(),
+                        null),
                 "{}");
     }
 }

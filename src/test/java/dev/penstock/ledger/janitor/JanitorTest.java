@@ -93,7 +93,8 @@ class JanitorTest {
                 timeout,
                 deadline,
                 PromptJob.Pins.NONE,
-                Map.of());
+                Map.of(),
+                null);
         return JobRow.unknown(new JobId("a")).after(new JobRow.Change.Submitted(submission, "{}"));
     }
 

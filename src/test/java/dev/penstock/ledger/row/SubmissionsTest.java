@@ -74,6 +74,7 @@ class SubmissionsTest {
                 1_000,
                 null,
                 PromptJob.Pins.NONE,
-                Map.of());
+                Map.of(),
+                i % 2 == 0 ? "orders" : null);
     }
 }

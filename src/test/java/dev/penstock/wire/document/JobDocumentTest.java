@@ -7,12 +7,14 @@ import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
 import dev.penstock.job.PromptJob;
 import dev.penstock.job.Task;
+import dev.penstock.wire.AllowedHosts;
 import java.math.BigDecimal;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -110,6 +112,32 @@ class JobDocumentTest {
         assertThat(refused("{}", "not valid").id()).isEqualTo(DERIVED);
     }
 
+    @Test
+    void a_job_names_a_webhook_of_the_configuration() {
+        JobDocument.Defaults theirs = new JobDocument.Defaults(
+                Priority.NORMAL,
+                "default",
+                Duration.ofMinutes(10),
+                Duration.ofHours(1),
+                new JobDocument.Permissions(Set.of(), AllowedHosts.NONE, Set.of("orders", "billing")));
+
+        assertThat(JobDocument.parse(
+                        "{\"prompt\":\"a\",\"job\":{\"webhook\":\"orders\"}}".getBytes(StandardCharsets.UTF_8),
+                        new JobDocument.Arrival(null, DERIVED, Instant.EPOCH),
+                        theirs))
+                .isInstanceOfSatisfying(
+                        JobDocument.Parsed.Valid.class,
+                        valid -> assertThat(valid.job().webhook()).isEqualTo("orders"));
+        assertThat(JobDocument.parse(
+                        "{\"prompt\":\"a\",\"job\":{\"webhook\":\"order\"}}".getBytes(StandardCharsets.UTF_8),
+                        new JobDocument.Arrival(null, DERIVED, Instant.EPOCH),
+                        theirs))
+                .isInstanceOfSatisfying(
+                        JobDocument.Parsed.Refused.class,
+                        refused -> assertThat(refused.failure().message())
+                                .isEqualTo("job.webhook: there is no webhook 'order'. Available: billing, orders"));
+    }
+
     @ParameterizedTest
     @CsvSource(delimiter = '|', quoteCharacter = '`', textBlock = """
             ``                                              | empty
@@ -131,7 +159,8 @@ class JobDocumentTest {
             {"prompt":"a","job":{"session":7}}              | job.session: expected a string
             {"prompt":"a","job":{"cache":"exact"}}          | job.cache: is not available in this version
             {"prompt":"a","job":{"ensemble":{}}}            | job.ensemble: is not available in this version
-            {"prompt":"a","job":{"webhook":"w"}}            | job.webhook: is not available in this version
+            {"prompt":"a","job":{"webhook":"w"}}            | job.webhook: no webhook is configured (penstock.webhooks)
+            {"prompt":"a","job":{"webhook":7}}              | job.webhook: expected a string, got a number
             {"prompt":"a","job":{"result":[]}}              | job.result: expected an object, got an array
             {"prompt":"a","job":{"result":{}}}              | job.result.schema: expected an object, got nothing
             {"prompt":"a","job":{"result":{"schema":{},"repairs":1}}} | job.result.repairs: unknown field; did you mean job.result.repair?

@@ -1,4 +1,4 @@
-package dev.penstock.intake.group;
+package dev.penstock.kafka;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
