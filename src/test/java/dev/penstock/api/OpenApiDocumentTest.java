@@ -11,6 +11,7 @@ import dev.penstock.api.jobs.DeadLettersResource;
 import dev.penstock.api.jobs.JobsResource;
 import dev.penstock.api.jobs.RouteResource;
 import dev.penstock.api.openai.ModelsResource;
+import dev.penstock.api.responses.ResponsesResource;
 import jakarta.ws.rs.DELETE;
 import jakarta.ws.rs.GET;
 import jakarta.ws.rs.PATCH;
@@ -40,7 +41,8 @@ class OpenApiDocumentTest {
             NodesResource.class,
             NodeModelsResource.class,
             PausesResource.class,
-            ModelsResource.class);
+            ModelsResource.class,
+            ResponsesResource.class);
 
     private final OpenApiDocument description = new OpenApiDocument();
 

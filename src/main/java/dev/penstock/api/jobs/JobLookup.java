@@ -119,6 +119,15 @@ public final class JobLookup {
         }
     }
 
+    /** Waits until the ledger contains all commands that were sent before this call. */
+    void awaitCommands() throws InterruptedException {
+        try {
+            ledger.awaitCommands();
+        } catch (LedgerDatabase.Unavailable e) {
+            throw unavailable(e);
+        }
+    }
+
     /** Returns a page of jobs without their answers. */
     ObjectNode list(Queries.Filter filter, Queries.@Nullable Cursor after, int limit, AnswerBudget.Share share)
             throws InterruptedException {
@@ -328,7 +337,8 @@ public final class JobLookup {
      * @param room the memory for the outcome; if no memory is available, the wait ends too
      * @return the state of the job at the end of the wait
      */
-    public static JobRow await(Watch watch, JobRow row, Duration atMost, AnswerBudget.Room room) throws InterruptedException {
+    public static JobRow await(Watch watch, JobRow row, Duration atMost, AnswerBudget.Room room)
+            throws InterruptedException {
         JobRow known = row;
         watch.passOverChunks();
         long until = System.nanoTime() + atMost.toNanos();

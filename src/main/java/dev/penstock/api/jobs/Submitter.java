@@ -12,7 +12,9 @@ import dev.penstock.wire.Reason;
 import jakarta.inject.Singleton;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.function.Function;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
@@ -107,14 +109,25 @@ public final class Submitter {
 
     /** Writes the command to cancel a job. Returns when the broker has it. */
     public void cancel(JobId job) throws InterruptedException {
+        send(job, commands::cancel, "cancelled");
+    }
+
+    /** Deletes the answer of a job that has ended. When this method returns, no replica finds the job any more. */
+    public void forget(JobId job) throws InterruptedException {
+        send(job, commands::forget, "deleted");
+        jobs.awaitCommands();
+    }
+
+    private void send(JobId job, Function<JobId, CompletableFuture<?>> command, String done)
+            throws InterruptedException {
         refuseWhileAway();
         try {
-            commands.cancel(job).get();
+            command.apply(job).get();
         } catch (ExecutionException e) {
-            LOG.warnf("job=%s Kafka did not take the command to cancel it: %s", job, Reason.of(e));
+            LOG.warnf("job=%s Kafka did not take the command after which it is %s: %s", job, done, Reason.of(e));
             throw new ApiException(JobFailure.of(
                     JobFailure.Code.BROKER_UNAVAILABLE,
-                    "Kafka did not confirm in time: the job may be cancelled all the same; send it again"));
+                    "Kafka did not confirm in time: the job may be %s all the same; send it again".formatted(done)));
         }
     }
 

@@ -61,7 +61,8 @@ final class InputItems {
     private void addMessage(String path, JsonNode item) throws InvalidField {
         String role = text(path, item, "role");
         if (!ROLES.contains(role)) {
-            throw new InvalidField(path + ".role", "'%s' is none of user, assistant, system, developer".formatted(role));
+            throw new InvalidField(
+                    path + ".role", "'%s' is none of user, assistant, system, developer".formatted(role));
         }
         JsonNode content = item.path("content");
         ObjectNode message = message(role);
@@ -159,11 +160,12 @@ final class InputItems {
 
     /** Adds a call to the assistant's message before it, or to a message of its own. */
     private void addCall(String path, JsonNode item) throws InvalidField {
-        boolean follows = !messages.isEmpty()
-                && messages.getLast().path("role").asText().equals("assistant");
+        boolean follows =
+                !messages.isEmpty() && messages.getLast().path("role").asText().equals("assistant");
         ObjectNode message = follows ? messages.getLast() : message("assistant").putNull("content");
         ArrayNode calls = message.withArray("tool_calls");
-        ObjectNode call = calls.addObject().put("id", text(path, item, "call_id")).put("type", "function");
+        ObjectNode call =
+                calls.addObject().put("id", text(path, item, "call_id")).put("type", "function");
         call.putObject("function")
                 .put("name", text(path, item, "name"))
                 .put("arguments", text(path, item, "arguments"));

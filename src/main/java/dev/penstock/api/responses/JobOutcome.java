@@ -13,15 +13,17 @@ import org.jspecify.annotations.Nullable;
  * @param output the output items; empty if the job has no answer
  * @param usage null if the outcome has none
  */
-record JobOutcome(ResponseObject.Ending ending, ArrayNode output, @Nullable Usage usage) {
+record JobOutcome(
+        ResponseObject.Ending ending,
+        ArrayNode output,
+        @Nullable Usage usage) {
 
     /** @param document the outcome, or the refusal of the job's record */
     static JobOutcome of(EventMark.Kind kind, JsonNode document, ResponseHead head) {
         return switch (kind) {
             case COMPLETED -> {
                 OutputEvents output = OutputEvents.of(head, ChatDeltas.of(document));
-                yield new JobOutcome(
-                        output.ending(), output.output(), ResponseObject.usage(document.path("usage")));
+                yield new JobOutcome(output.ending(), output.output(), ResponseObject.usage(document.path("usage")));
             }
             case CANCELLED -> new JobOutcome(ResponseObject.Ending.CANCELLED, none(), null);
             case EXPIRED -> failed(document, "expired", "the response did not end before its deadline");

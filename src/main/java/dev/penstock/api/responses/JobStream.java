@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * Turns the valid events of a job into the events of a response. The events and their numbers depend only on the job's
  * events, so each reader at each replica gets the same ones. Not thread-safe: the thread of the stream owns it.
  *
- * <p>A further attempt may write the answer again. As long as it writes what the stream has told, the stream waits, and
+ * <p>A further attempt may write the answer again. As long as it writes what the stream has sent, the stream waits, and
  * then goes on. If it writes another text, the stream ends with an error event. A reader that resumes after this event
  * gets the event that ends the response, with the whole answer.
  */
@@ -33,7 +33,7 @@ final class JobStream {
     private final @Nullable Long after;
     private final EventLog log = new EventLog();
     private final OutputEvents output;
-    private final ToldText told = new ToldText();
+    private final SentText sent = new SentText();
     private @Nullable String model;
     private boolean hasEvents;
     private boolean isStarted;
@@ -93,7 +93,7 @@ final class JobStream {
                 ? new PublishedText.Place(
                         from.path("attempt").asInt(), from.path("seq").asLong())
                 : null;
-        if (goesOn() && !told.restart(place)) {
+        if (goesOn() && !sent.restart(place)) {
             startOver();
         }
     }
@@ -104,13 +104,13 @@ final class JobStream {
 
     private void chunk(EventMark mark, JsonNode document) {
         if (goesOn()) {
-            tell(ChatDeltas.of(document));
-            told.endOf(new PublishedText.Place(mark.attempt(), mark.seq()));
+            send(ChatDeltas.of(document));
+            sent.endOf(new PublishedText.Place(mark.attempt(), mark.seq()));
         }
     }
 
-    private void tell(List<TokenEvent> deltas) {
-        Optional<List<TokenEvent>> fresh = told.add(deltas);
+    private void send(List<TokenEvent> deltas) {
+        Optional<List<TokenEvent>> fresh = sent.add(deltas);
         if (fresh.isPresent()) {
             output.add(fresh.get());
         } else {
@@ -125,14 +125,14 @@ final class JobStream {
 
     private void completed(JsonNode document) {
         model = document.path("model").asText(model);
-        if (goesOn() && told.isEmpty()) {
+        if (goesOn() && sent.isEmpty()) {
             // the answer has no text, or the job published none of it
-            tell(ChatDeltas.of(document));
+            send(ChatDeltas.of(document));
         }
         output.add(ChatDeltas.of(document).stream()
                 .filter(TokenEvent.Finish.class::isInstance)
                 .toList());
-        if (goesOn() && !told.isAtEnd()) {
+        if (goesOn() && !sent.isAtEnd()) {
             startOver();
         }
         if (lacksEvents && after == null) {
@@ -146,8 +146,8 @@ final class JobStream {
 
     private void end(EventMark mark, JsonNode document, long endedAt) {
         JobOutcome outcome = JobOutcome.of(mark.kind(), document, head);
-        boolean isTold = goesOn() || (lacksEvents && after == null);
-        ArrayNode items = isTold ? output.output() : outcome.output();
+        boolean isSent = goesOn() || (lacksEvents && after == null);
+        ArrayNode items = isSent ? output.output() : outcome.output();
         if (lacksEvents && after != null) {
             // nothing that the reader has can be numbered again, so the last event is the next one for this reader
             log.skipTo(after + 1);

@@ -48,8 +48,8 @@ final class OutputEvents {
     /** Puts the reasoning before the content, and both before the calls. A chunk keeps no order between fields. */
     static List<TokenEvent> inOrder(List<TokenEvent> merged) {
         List<TokenEvent> ordered = new ArrayList<>();
-        for (TokenEvent.Field field : List.of(
-                TokenEvent.Field.REASONING, TokenEvent.Field.CONTENT, TokenEvent.Field.REFUSAL)) {
+        for (TokenEvent.Field field :
+                List.of(TokenEvent.Field.REASONING, TokenEvent.Field.CONTENT, TokenEvent.Field.REFUSAL)) {
             merged.stream()
                     .filter(delta -> delta instanceof TokenEvent.Text text && text.field() == field)
                     .forEach(ordered::add);
@@ -63,7 +63,8 @@ final class OutputEvents {
         ArrayNode probabilities = logprobs(deltas);
         for (int i = 0; i < deltas.size(); i++) {
             switch (deltas.get(i)) {
-                case TokenEvent.Text text when text.choice() == 0 -> {
+                case TokenEvent.Text text
+                when text.choice() == 0 -> {
                     StringBuilder joined = new StringBuilder(text.text());
                     while (i + 1 < deltas.size()
                             && deltas.get(i + 1) instanceof TokenEvent.Text more
@@ -113,8 +114,8 @@ final class OutputEvents {
             case REFUSAL -> OutputItem.PartType.REFUSAL;
             case REASONING -> reasoning;
         };
-        OutputItem item = open(
-                field == TokenEvent.Field.REASONING ? OutputItem.Kind.REASONING : OutputItem.Kind.MESSAGE);
+        OutputItem item =
+                open(field == TokenEvent.Field.REASONING ? OutputItem.Kind.REASONING : OutputItem.Kind.MESSAGE);
         OutputItem.Part part = part(item, type);
         part.add(text, probabilities);
         ObjectNode event = place(item).put("delta", text);
@@ -190,9 +191,7 @@ final class OutputEvents {
         // a closed call has complete arguments: only blanks may follow
         if (!piece.arguments().isEmpty() && call.isOpen()) {
             call.addArguments(piece.arguments());
-            log.add(
-                    "response.function_call_arguments.delta",
-                    call.place().put("delta", piece.arguments()));
+            log.add("response.function_call_arguments.delta", call.place().put("delta", piece.arguments()));
         }
     }
 

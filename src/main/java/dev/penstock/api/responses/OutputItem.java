@@ -73,8 +73,7 @@ final class OutputItem {
 
         /** Returns a part of this type as JSON. */
         ObjectNode json(String text, ArrayNode logprobs) {
-            ObjectNode part =
-                    Json.mapper().createObjectNode().put("type", name().toLowerCase(Locale.ROOT));
+            ObjectNode part = Json.mapper().createObjectNode().put("type", name().toLowerCase(Locale.ROOT));
             return switch (this) {
                 case OUTPUT_TEXT -> {
                     part.put("text", text).putArray("annotations");
@@ -180,8 +179,7 @@ final class OutputItem {
                 ArrayNode content = item.putArray("content");
                 parts.forEach(part -> (part.type() == PartType.SUMMARY_TEXT ? summary : content).add(part.json()));
             }
-            case FUNCTION_CALL ->
-                item.put("call_id", callId).put("name", name).put("arguments", arguments.toString());
+            case FUNCTION_CALL -> item.put("call_id", callId).put("name", name).put("arguments", arguments.toString());
         }
         return item;
     }

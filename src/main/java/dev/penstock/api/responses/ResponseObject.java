@@ -42,7 +42,9 @@ final class ResponseObject {
      * @param error the failure as JSON; null if there is none
      */
     record Ending(
-            ResponseStatus status, @Nullable String incomplete, @Nullable ObjectNode error) {
+            ResponseStatus status,
+            @Nullable String incomplete,
+            @Nullable ObjectNode error) {
         static final Ending COMPLETED = new Ending(ResponseStatus.COMPLETED, null, null);
         static final Ending CANCELLED = new Ending(ResponseStatus.CANCELLED, null, null);
 
@@ -74,8 +76,7 @@ final class ResponseObject {
             @Nullable Usage usage,
             long endedAt) {
         Long completedAt = ending.status() == ResponseStatus.COMPLETED ? (Long) endedAt : null;
-        return object(
-                head, ending.status(), model, output, completedAt, ending.error(), ending.incomplete(), usage);
+        return object(head, ending.status(), model, output, completedAt, ending.error(), ending.incomplete(), usage);
     }
 
     private static ObjectNode object(

@@ -15,11 +15,13 @@ import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
+import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /** Streams a response from the events of its job. */
 @Singleton
 final class ResponseStreams {
+    private static final Logger LOG = Logger.getLogger(ResponseStreams.class);
     private static final Duration KEEP_ALIVE = Duration.ofSeconds(15);
 
     private final StreamPlaces places;
@@ -43,7 +45,13 @@ final class ResponseStreams {
         watch.whenDropped(() -> Calls.cut(call));
         // a caller that leaves also ends the wait for the next event
         CallEnd.then(call, watch::close);
-        StreamingOutput output = out -> new Writer(out, after).write(source);
+        StreamingOutput output = out -> {
+            try {
+                new Writer(out, after).write(source);
+            } catch (IOException e) {
+                LOG.debugf("job=%s the caller of a stream has left: %s", watch.id(), e.getMessage());
+            }
+        };
         return Response.ok(output)
                 .type("text/event-stream")
                 .header("Cache-Control", "no-cache")

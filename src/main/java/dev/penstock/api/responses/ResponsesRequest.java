@@ -131,7 +131,9 @@ record ResponsesRequest(
         ObjectNode body = chat.deepCopy();
         ArrayNode messages = body.putArray("messages");
         if (asked.has("instructions")) {
-            messages.addObject().put("role", "system").put("content", asked.path("instructions").textValue());
+            messages.addObject()
+                    .put("role", "system")
+                    .put("content", asked.path("instructions").textValue());
         }
         before.forEach(messages::add);
         input.forEach(messages::add);
@@ -205,7 +207,8 @@ record ResponsesRequest(
         boolean logprobs = root.has("top_logprobs");
         for (JsonNode name : root.path("include")) {
             if (!name.asText().equals(LOGPROBS)) {
-                throw new InvalidField("include", "'%s' is not available: only %s is".formatted(name.asText(), LOGPROBS));
+                throw new InvalidField(
+                        "include", "'%s' is not available: only %s is".formatted(name.asText(), LOGPROBS));
             }
             logprobs = true;
         }
@@ -244,7 +247,9 @@ record ResponsesRequest(
                 schema.remove("type");
                 chat.putObject("response_format").put("type", type).set("json_schema", schema);
             }
-            default -> throw new InvalidField("text.format.type", "'%s' is none of text, json_object, json_schema".formatted(type));
+            default ->
+                throw new InvalidField(
+                        "text.format.type", "'%s' is none of text, json_object, json_schema".formatted(type));
         }
     }
 
@@ -293,7 +298,8 @@ record ResponsesRequest(
         if (given.isMissingNode() || Set.of("auto", "none", "required").contains(given.asText())) {
             return given;
         }
-        if (!given.path("type").asText().equals("function") || !given.path("name").isTextual()) {
+        if (!given.path("type").asText().equals("function")
+                || !given.path("name").isTextual()) {
             throw new InvalidField(
                     "tool_choice", "only auto, none, required and {\"type\": \"function\", \"name\": …} are available");
         }

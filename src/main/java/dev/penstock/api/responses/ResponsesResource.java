@@ -20,6 +20,7 @@ import dev.penstock.wire.record.TraceHeader;
 import io.smallrye.common.annotation.RunOnVirtualThread;
 import io.vertx.ext.web.RoutingContext;
 import jakarta.ws.rs.Consumes;
+import jakarta.ws.rs.DELETE;
 import jakarta.ws.rs.GET;
 import jakarta.ws.rs.HeaderParam;
 import jakarta.ws.rs.POST;
@@ -110,7 +111,9 @@ public final class ResponsesResource {
     private Response answer(ResponsesRequest request, List<ObjectNode> before, RoutingContext call)
             throws InterruptedException {
         ResponseHead head = new ResponseHead(
-                ResponseHead.notKept(submitter.id(null).value()), clock.instant().getEpochSecond(), request.asked());
+                ResponseHead.notKept(submitter.id(null).value()),
+                clock.instant().getEpochSecond(),
+                request.asked());
         ObjectNode body = request.chat(before).put("stream", request.stream());
         return direct.answer(call, body, new ResponsesFormat(head, clock));
     }
@@ -141,12 +144,12 @@ public final class ResponsesResource {
         }
         if (request.background()) {
             RecordMetadata record = submitter.write(fit, traceparent);
-            return Response.ok(ResponseObject.open(head(id, request, record), ResponseStatus.QUEUED, null))
-                    .build();
+            return json(ResponseObject.open(head(id, request, record), ResponseStatus.QUEUED, null));
         }
         Submitter.Written written = submitter.writeAndWatch(fit, traceparent);
         BodyBudget.giveBack(call);
-        JobRow row = JobRow.accepted(fit.job(), Instant.ofEpochMilli(written.record().timestamp()));
+        JobRow row =
+                JobRow.accepted(fit.job(), Instant.ofEpochMilli(written.record().timestamp()));
         return shown(head(id, request, written.record()), await(written.watch(), row, LONGEST_WAIT, call), call);
     }
 
@@ -182,7 +185,12 @@ public final class ResponsesResource {
     }
 
     private Response shown(ResponseHead head, JobRow row, RoutingContext call) throws InterruptedException {
-        return Response.ok(responses.show(head, row, answers.share(call))).build();
+        return json(responses.show(head, row, answers.share(call)));
+    }
+
+    /** Returns an answer whose type does not depend on what the caller accepts. */
+    private static Response json(ObjectNode document) {
+        return Response.ok(document, MediaType.APPLICATION_JSON_TYPE).build();
     }
 
     @GET
@@ -224,6 +232,23 @@ public final class ResponsesResource {
             throw new ApiException(JobFailure.invalid(name, "expected the sequence_number of an event"));
         }
         return Long.valueOf(value);
+    }
+
+    @DELETE
+    @Path("/{id}")
+    @Produces(MediaType.APPLICATION_JSON)
+    public Response delete(@PathParam("id") String id, @Context RoutingContext call) throws InterruptedException {
+        StoredResponses.Found found = responses.find(id, answers.share(call));
+        if (!found.row().isOver()) {
+            throw new ApiException(JobFailure.invalid(
+                    "id", "response '%s' has not ended: cancel it before you delete it".formatted(id)));
+        }
+        submitter.forget(found.row().id());
+        return json(Json.mapper()
+                .createObjectNode()
+                .put("id", id)
+                .put("object", "response")
+                .put("deleted", true));
     }
 
     @POST

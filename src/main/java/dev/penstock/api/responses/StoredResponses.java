@@ -111,7 +111,11 @@ final class StoredResponses {
         Refusal refusal = row.rejected().orElse(null);
         if (refusal != null) {
             return ended(
-                    head, EventMark.Kind.REJECTED, parse(refusal.event()), null, refusal.record().millis() / 1_000);
+                    head,
+                    EventMark.Kind.REJECTED,
+                    parse(refusal.event()),
+                    null,
+                    refusal.record().millis() / 1_000);
         }
         JobState state = row.state().orElseThrow();
         return switch (state.status()) {
@@ -171,8 +175,8 @@ final class StoredResponses {
         }
         JsonNode outcome = outcome(jobs.withAnswer(found.row(), share));
         if (outcome.path("job").path("truncated").asBoolean()) {
-            throw new ApiException(
-                    JobFailure.invalid(PREVIOUS, "the answer of response '%s' is too large to be continued".formatted(id)));
+            throw new ApiException(JobFailure.invalid(
+                    PREVIOUS, "the answer of response '%s' is too large to be continued".formatted(id)));
         }
         return found.job().conversation(outcome);
     }

@@ -53,7 +53,14 @@ class ResponseJobTest {
         assertThat(job.metadata()).isEqualTo(Map.of("a", "b"));
         assertThat(job.body())
                 .containsOnlyKeys(
-                        "model", "messages", "stream", "tools", "tool_choice", "temperature", "reasoning_effort", "response_format");
+                        "model",
+                        "messages",
+                        "stream",
+                        "tools",
+                        "tool_choice",
+                        "temperature",
+                        "reasoning_effort",
+                        "response_format");
     }
 
     @Test
@@ -87,7 +94,8 @@ class ResponseJobTest {
 
     @Test
     void another_job_is_no_response() {
-        assertThat(ResponseJob.read("{\"messages\":[],\"job\":{\"id\":\"resp_1\"}}")).isEmpty();
+        assertThat(ResponseJob.read("{\"messages\":[],\"job\":{\"id\":\"resp_1\"}}"))
+                .isEmpty();
         assertThat(ResponseJob.read("")).isEmpty();
     }
 
@@ -101,6 +109,7 @@ class ResponseJobTest {
                 .isEqualTo(Map.of("priority", "high"));
         assertThat(CallRouting.of(_ -> null, (ObjectNode) json("{'service_tier':'priority','job':{'priority':'low'}}")))
                 .isEmpty();
-        assertThat(CallRouting.of(_ -> null, (ObjectNode) json("{'service_tier':'default'}"))).isEmpty();
+        assertThat(CallRouting.of(_ -> null, (ObjectNode) json("{'service_tier':'default'}")))
+                .isEmpty();
     }
 }

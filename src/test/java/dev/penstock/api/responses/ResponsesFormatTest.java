@@ -96,9 +96,7 @@ class ResponsesFormatTest {
 
     @Test
     void reasoning_is_an_item_before_the_message() {
-        stream(
-                format("{}"),
-                List.of(List.of(reasoning("Hm")), List.of(reasoning("m."), content("Hi")), List.of()));
+        stream(format("{}"), List.of(List.of(reasoning("Hm")), List.of(reasoning("m."), content("Hi")), List.of()));
 
         assertThat(reader.types())
                 .containsExactly(
@@ -118,7 +116,13 @@ class ResponsesFormatTest {
                         "response.content_part.done",
                         "response.output_item.done",
                         "response.completed");
-        assertThat(reader.response().path("output").path(0).path("content").path(0).path("text").asText())
+        assertThat(reader.response()
+                        .path("output")
+                        .path(0)
+                        .path("content")
+                        .path(0)
+                        .path("text")
+                        .asText())
                 .isEqualTo("Hmm.");
     }
 
@@ -158,9 +162,12 @@ class ResponsesFormatTest {
                         "response.function_call_arguments.done",
                         "response.output_item.done",
                         "response.completed");
-        assertThat(reader.response().path("output").path(1).path("arguments").asText()).isEqualTo("{\"a\":1}");
-        assertThat(reader.response().path("output").path(2).path("call_id").asText()).isEqualTo("c2");
-        assertThat(reader.response().path("output").path(2).path("status").asText()).isEqualTo("completed");
+        assertThat(reader.response().path("output").path(1).path("arguments").asText())
+                .isEqualTo("{\"a\":1}");
+        assertThat(reader.response().path("output").path(2).path("call_id").asText())
+                .isEqualTo("c2");
+        assertThat(reader.response().path("output").path(2).path("status").asText())
+                .isEqualTo("completed");
     }
 
     @Test
@@ -180,7 +187,12 @@ class ResponsesFormatTest {
 
         stream(format("{}"), List.of(List.of(content("Hi"), new TokenEvent.Logprobs(0, value))));
 
-        assertThat(reader.response().path("output").path(0).path("content").path(0).path("logprobs"))
+        assertThat(reader.response()
+                        .path("output")
+                        .path(0)
+                        .path("content")
+                        .path(0)
+                        .path("logprobs"))
                 .isEqualTo(value.path("content"));
     }
 
@@ -191,14 +203,21 @@ class ResponsesFormatTest {
         assertThat(reader.types()).last().isEqualTo("response.incomplete");
         assertThat(reader.response().path("status").asText()).isEqualTo("incomplete");
         assertThat(reader.response().path("incomplete_details")).isEqualTo(json("{'reason':'max_output_tokens'}"));
-        assertThat(reader.response().path("output").path(0).path("status").asText()).isEqualTo("incomplete");
+        assertThat(reader.response().path("output").path(0).path("status").asText())
+                .isEqualTo("incomplete");
     }
 
     @Test
     void an_answer_without_text_has_an_empty_message() {
         stream(format("{}"), List.of(List.of(new TokenEvent.Finish(0, "stop"))));
 
-        assertThat(reader.response().path("output").path(0).path("content").path(0).path("text").asText())
+        assertThat(reader.response()
+                        .path("output")
+                        .path(0)
+                        .path("content")
+                        .path(0)
+                        .path("text")
+                        .asText())
                 .isEmpty();
     }
 
@@ -214,7 +233,7 @@ class ResponsesFormatTest {
     }
 
     @Test
-    void a_stream_that_breaks_ends_as_failed_with_what_it_has_told() {
+    void a_stream_that_breaks_ends_as_failed_with_what_it_has_sent() {
         ResponsesFormat format = format("{}");
         reader.read(format.begin(HEAD));
         reader.read(format.piece(HEAD, List.of(content("Hel"))));
@@ -229,7 +248,8 @@ class ResponsesFormatTest {
 
     @Test
     void the_whole_answer_equals_the_end_of_the_stream() {
-        String asked = "{'instructions':'I','tools':[{'type':'function','name':'f'}],'temperature':0.5,'reasoning':{'effort':'low'}}";
+        String asked =
+                "{'instructions':'I','tools':[{'type':'function','name':'f'}],'temperature':0.5,'reasoning':{'effort':'low'}}";
         stream(
                 format(asked),
                 List.of(
@@ -251,8 +271,8 @@ class ResponsesFormatTest {
         byte[] error = format("{}").error(JobFailure.of(JobFailure.Code.NO_NODE, "no node is up"));
 
         assertThat(Json.parseLenient(new String(error, StandardCharsets.UTF_8)))
-                .isEqualTo(
-                        json("{'error':{'message':'no node is up','type':'server_error','param':null,'code':'no_node'}}"));
+                .isEqualTo(json(
+                        "{'error':{'message':'no node is up','type':'server_error','param':null,'code':'no_node'}}"));
     }
 
     @Test

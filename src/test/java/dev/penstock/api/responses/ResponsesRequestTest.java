@@ -29,11 +29,7 @@ class ResponsesRequestTest {
 
     /** Each request becomes exactly this chat. */
     @ParameterizedTest
-    @CsvSource(
-            delimiter = '|',
-            quoteCharacter = '`',
-            textBlock =
-                    """
+    @CsvSource(delimiter = '|', quoteCharacter = '`', textBlock = """
             'input':'Hi' | {'messages':[{'role':'user','content':'Hi'}]}
             'model':'m','input':'Hi','instructions':'Be brief.' | {'model':'m','messages':[{'role':'system','content':'Be brief.'},{'role':'user','content':'Hi'}]}
             'input':[{'role':'developer','content':'D'},{'role':'user','content':[{'type':'input_text','text':'Hi'}]}] | {'messages':[{'role':'developer','content':'D'},{'role':'user','content':'Hi'}]}
@@ -59,11 +55,7 @@ class ResponsesRequestTest {
 
     /** What cannot be done is refused, and the message names the field. */
     @ParameterizedTest
-    @CsvSource(
-            delimiter = '|',
-            quoteCharacter = '`',
-            textBlock =
-                    """
+    @CsvSource(delimiter = '|', quoteCharacter = '`', textBlock = """
             'model':'m' | input | is needed
             'input':7 | input | expected a string or an array of items
             'input':[] | input | at least one message
@@ -119,7 +111,8 @@ class ResponsesRequestTest {
 
     @Test
     void the_request_without_its_input_is_kept_for_the_answer() throws InvalidField {
-        ResponsesRequest request = parse("'input':'Hi','tools':[{'type':'function','name':'f'}],'user':null,'stream':true");
+        ResponsesRequest request =
+                parse("'input':'Hi','tools':[{'type':'function','name':'f'}],'user':null,'stream':true");
 
         assertThat((JsonNode) request.asked())
                 .isEqualTo(json("{'tools':[{'type':'function','name':'f'}],'stream':true}"));

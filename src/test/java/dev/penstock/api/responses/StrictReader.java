@@ -57,11 +57,12 @@ final class StrictReader {
     /** Returns the text of all messages. */
     String text() {
         StringBuilder text = new StringBuilder();
-        response.path("output").forEach(item -> item.path("content").forEach(part -> {
-            if (part.path("type").asText().equals("output_text")) {
-                text.append(part.path("text").asText());
-            }
-        }));
+        response.path("output")
+                .forEach(item -> item.path("content").forEach(part -> {
+                    if (part.path("type").asText().equals("output_text")) {
+                        text.append(part.path("text").asText());
+                    }
+                }));
         return text.toString();
     }
 
@@ -118,8 +119,7 @@ final class StrictReader {
             case "response.reasoning_text.done" -> same(part(event), "text", event);
             case "response.reasoning_summary_text.delta" -> append(summary(event), "summary_text", "text", event);
             case "response.reasoning_summary_text.done" -> same(summary(event), "text", event);
-            case "response.function_call_arguments.delta" ->
-                append(item(event), "function_call", "arguments", event);
+            case "response.function_call_arguments.delta" -> append(item(event), "function_call", "arguments", event);
             case "response.function_call_arguments.done" -> same(item(event), "arguments", event);
             case "response.completed", "response.incomplete", "response.failed" -> {
                 isResponse(event.path("response"));
@@ -164,11 +164,13 @@ final class StrictReader {
     }
 
     private ObjectNode part(JsonNode event) {
-        return (ObjectNode) item(event).path("content").get(event.path("content_index").asInt());
+        return (ObjectNode)
+                item(event).path("content").get(event.path("content_index").asInt());
     }
 
     private ObjectNode summary(JsonNode event) {
-        return (ObjectNode) item(event).path("summary").get(event.path("summary_index").asInt());
+        return (ObjectNode)
+                item(event).path("summary").get(event.path("summary_index").asInt());
     }
 
     private static void append(ObjectNode to, String type, String field, JsonNode event) {

@@ -10,17 +10,21 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a stream has told of an answer. If a further attempt writes the answer again, the stream leaves out what it has
- * told. If the attempt writes another text, the stream cannot go on. Not thread-safe: the thread of the stream owns it.
+ * What a stream has sent of an answer. If a further attempt writes the answer again, the stream leaves out what it has
+ * sent. If the attempt writes another text, the stream cannot go on. Not thread-safe: the thread of the stream owns it.
  */
-final class ToldText {
+final class SentText {
     private final List<Passage> passages = new ArrayList<>();
     private final Map<PublishedText.Place, Cursor> ends = new HashMap<>();
     private Cursor cursor = Cursor.START;
 
     /** The text of one field or one call, without another field or call in between. */
     private record Passage(
-            TokenEvent.@Nullable Field field, int call, @Nullable String id, @Nullable String name, StringBuilder text) {
+            TokenEvent.@Nullable Field field,
+            int call,
+            @Nullable String id,
+            @Nullable String name,
+            StringBuilder text) {
         boolean isOf(TokenEvent delta) {
             return switch (delta) {
                 case TokenEvent.Text text -> text.field() == field;
@@ -70,10 +74,11 @@ final class ToldText {
         return true;
     }
 
-    /** Returns whether the current attempt has written everything that the stream has told. */
+    /** Returns whether the current attempt has written everything that the stream has sent. */
     boolean isAtEnd() {
         return cursor.passage() == passages.size() - 1
-                && (passages.isEmpty() || cursor.offset() == passages.getLast().text().length());
+                && (passages.isEmpty()
+                        || cursor.offset() == passages.getLast().text().length());
     }
 
     /** The chunk at this place is read. */
@@ -84,35 +89,35 @@ final class ToldText {
     /**
      * Takes deltas of the current attempt.
      *
-     * @return the deltas that are new to the stream; empty if they differ from what the stream has told
+     * @return the deltas that are new to the stream; empty if they differ from what the stream has sent
      */
     Optional<List<TokenEvent>> add(List<TokenEvent> deltas) {
         List<TokenEvent> fresh = new ArrayList<>();
         for (TokenEvent delta : deltas) {
             switch (delta) {
                 case TokenEvent.Text(int choice, TokenEvent.Field field, String text) -> {
-                    int told = text.isEmpty() ? 0 : told(delta, text);
-                    if (told < 0) {
+                    int sent = text.isEmpty() ? 0 : sent(delta, text);
+                    if (sent < 0) {
                         return Optional.empty();
                     }
-                    if (told < text.length()) {
-                        fresh.add(new TokenEvent.Text(choice, field, text.substring(told)));
+                    if (sent < text.length()) {
+                        fresh.add(new TokenEvent.Text(choice, field, text.substring(sent)));
                     }
                 }
                 case TokenEvent.ToolCall call -> {
                     int before = passages.size();
-                    int told = told(delta, call.arguments());
-                    if (told < 0) {
+                    int sent = sent(delta, call.arguments());
+                    if (sent < 0) {
                         return Optional.empty();
                     }
                     boolean begins = passages.size() > before;
-                    if (begins || told < call.arguments().length()) {
+                    if (begins || sent < call.arguments().length()) {
                         fresh.add(new TokenEvent.ToolCall(
                                 call.choice(),
                                 call.index(),
                                 call.id(),
                                 call.name(),
-                                call.arguments().substring(told)));
+                                call.arguments().substring(sent)));
                     }
                 }
                 case TokenEvent.Logprobs _ -> {
@@ -136,9 +141,9 @@ final class ToldText {
     /**
      * Moves the cursor over a text.
      *
-     * @return how many characters of the text were told before; −1 if another text was told
+     * @return how many characters of the text were sent before; −1 if another text was sent
      */
-    private int told(TokenEvent delta, String text) {
+    private int sent(TokenEvent delta, String text) {
         int done = 0;
         while (true) {
             if (isAtEnd()) {
