@@ -318,7 +318,7 @@ class ArchitectureTest {
             .whereLayer("ollama")
             .mayOnlyAccessLayers("direct", "call")
             .whereLayer("responses")
-            .mayOnlyAccessLayers("direct", "call")
+            .mayOnlyAccessLayers("call", "connection", "direct", "jobs")
             .whereLayer("vision")
             .mayOnlyAccessLayers("direct", "call")
             .whereLayer("rerank")

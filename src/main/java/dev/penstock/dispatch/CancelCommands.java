@@ -72,8 +72,17 @@ public final class CancelCommands {
 
     /** Sends a cancel command for a job to every replica. The future completes when the command is on the broker. */
     public CompletableFuture<?> cancel(JobId id) {
+        return send(id, CommandDocument.cancel(id));
+    }
+
+    /** Sends the command to forget a job that has ended. The future completes when the command is on the broker. */
+    public CompletableFuture<?> forget(JobId id) {
+        return send(id, CommandDocument.forget(id));
+    }
+
+    private CompletableFuture<?> send(JobId id, byte[] command) {
         byte[] key = id.value().getBytes(StandardCharsets.UTF_8);
-        return KafkaClients.send(producer, new ProducerRecord<>(topic, key, CommandDocument.cancel(id)));
+        return KafkaClients.send(producer, new ProducerRecord<>(topic, key, command));
     }
 
     boolean isCancelled(JobId id) {

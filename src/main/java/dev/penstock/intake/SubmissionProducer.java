@@ -91,21 +91,40 @@ public final class SubmissionProducer {
     }
 
     /**
+     * Returns the id for a submission that has none of its own.
+     *
+     * @param idempotencyKey the key from the client; the same key gives the same id; null if the client sent none
+     */
+    public JobId id(@Nullable String idempotencyKey) {
+        return idempotencyKey == null
+                ? JobId.fresh(clock.instant(), random)
+                : JobId.fromIdempotencyKey(TENANT, idempotencyKey);
+    }
+
+    /**
      * Checks a document by the same rules as the intake.
      *
      * @param idempotencyKey the key from the client; the same key gives the same job id; null if the client sent none
      */
     public Checked check(byte[] document, @Nullable String idempotencyKey) {
+        return check(document, id(idempotencyKey), idempotencyKey != null);
+    }
+
+    /**
+     * Checks a document by the same rules as the intake.
+     *
+     * @param id the id of the job if the document has none
+     * @param mayComeAgain whether another submission may have the same id
+     */
+    public Checked check(byte[] document, JobId id, boolean mayComeAgain) {
         if (document.length > settings.maxRecord()) {
             return tooLarge(document.length);
         }
-        Instant now = clock.instant();
-        JobId id = idempotencyKey == null ? JobId.fresh(now, random) : JobId.fromIdempotencyKey(TENANT, idempotencyKey);
         JobDocument.Defaults defaults = settings.defaults(new Settings.JobTopic("", Priority.NORMAL, TENANT, 1));
-        return switch (JobDocument.parse(document, new JobDocument.Arrival(null, id, now), defaults)) {
+        return switch (JobDocument.parse(document, new JobDocument.Arrival(null, id, clock.instant()), defaults)) {
             case JobDocument.Parsed.Refused refused -> new Checked.Unfit(refused.failure());
             case JobDocument.Parsed.Valid(PromptJob job) -> {
-                boolean given = idempotencyKey != null || !job.id().equals(id);
+                boolean given = mayComeAgain || !job.id().equals(id);
                 Optional<Settings.JobTopic> topic = settings.topicFor(job.priority(), job.tenant());
                 yield topic.isPresent()
                         ? new Checked.Fit(job, Bytes.wrap(document), given, topic.get())

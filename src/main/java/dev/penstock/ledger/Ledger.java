@@ -278,6 +278,11 @@ public class Ledger {
         return findNow(id);
     }
 
+    /** Waits until the ledger contains all commands that were sent before this call. */
+    public void awaitCommands() throws LedgerDatabase.Unavailable, InterruptedException {
+        awaitPast(List.of(settings.topics().commands()), _ -> true);
+    }
+
     /** Returns the jobs with these ids, without their answers, if any replica accepted them before this call. */
     public List<JobRow> findAll(Collection<JobId> ids) throws LedgerDatabase.Unavailable, InterruptedException {
         List<JobRow> rows = database.read(connection -> Rows.find(connection, ids));

@@ -67,6 +67,10 @@ public final class Fields {
         return value(name, JsonNode::isTextual, "a string").map(JsonNode::textValue);
     }
 
+    public Optional<JsonNode> object(String name) throws InvalidField {
+        return value(name, JsonNode::isObject, "an object");
+    }
+
     public Optional<Boolean> flag(String name) throws InvalidField {
         return value(name, JsonNode::isBoolean, "a boolean").map(JsonNode::booleanValue);
     }

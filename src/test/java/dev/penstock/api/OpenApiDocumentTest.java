@@ -19,6 +19,7 @@ import dev.penstock.api.rerank.RerankResource;
 import dev.penstock.api.rerank.ScoreResource;
 import dev.penstock.api.vision.DescribeResource;
 import dev.penstock.api.vision.TagResource;
+import dev.penstock.api.responses.ResponsesResource;
 import jakarta.ws.rs.DELETE;
 import jakarta.ws.rs.GET;
 import jakarta.ws.rs.PATCH;
@@ -56,7 +57,8 @@ class OpenApiDocumentTest {
             ScoreResource.class,
             MessagesResource.class,
             OllamaResource.class,
-            OllamaRootResource.class);
+            OllamaRootResource.class,
+            ResponsesResource.class);
 
     private final OpenApiDocument description = new OpenApiDocument();
 

@@ -175,6 +175,11 @@ public final class Rest {
                 .POST(HttpRequest.BodyPublishers.ofString(document)));
     }
 
+    /** Reads an answer as events. */
+    public static Events getAndWatch(URI server, String path) throws InterruptedException {
+        return open(HttpRequest.newBuilder(server.resolve(path)).GET());
+    }
+
     private static Events open(HttpRequest.Builder request) throws InterruptedException {
         try {
             return new Events(HTTP.send(request.build(), HttpResponse.BodyHandlers.ofInputStream()));

@@ -41,6 +41,7 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
     private static final String BROWSER = "Mozilla/";
 
     private static final Pattern DOTS = Pattern.compile("(?:^|[/\\\\])\\.{1,2}(?:;[^/\\\\]*)?(?:[/\\\\]|$)");
+    private static final Pattern CANCEL = Pattern.compile("/v1/responses/[^/]+/cancel/*");
     private static final Pattern ORIGIN = Pattern.compile("(?i)(https?)://(.+)");
 
     CallRules {
@@ -157,7 +158,7 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
     }
 
     private static Optional<JobFailure> type(Head head) {
-        if (READING.contains(head.method()) || isBareDelete(head)) {
+        if (READING.contains(head.method()) || needsNoType(head)) {
             return Optional.empty();
         }
         List<String> types = head.values("Content-Type");
@@ -193,11 +194,14 @@ record CallRules(boolean loopbackOnly, Set<String> allowedHosts) {
     }
 
     /**
-     * Returns whether the call is a DELETE without a body, which needs no content type. Clients send no content type
-     * without a body, and a browser asks by OPTIONS before any DELETE.
+     * Returns whether the call needs no content type: a DELETE without a body, or the cancellation of a response without
+     * a body. Clients send no content type without a body. A browser asks by OPTIONS before any DELETE, and sends an
+     * Origin with every POST.
      */
-    private static boolean isBareDelete(Head head) {
-        return head.method().equals("DELETE")
+    private static boolean needsNoType(Head head) {
+        boolean mayBeBare = head.method().equals("DELETE")
+                || (head.method().equals("POST") && CANCEL.matcher(head.path()).matches());
+        return mayBeBare
                 && head.values("Content-Type").isEmpty()
                 && head.values("Transfer-Encoding").isEmpty()
                 && head.values("Content-Length").stream().allMatch("0"::equals);

@@ -62,7 +62,7 @@ public final class JobLookup {
     }
 
     /** Returns a job that any replica has accepted. Otherwise the call fails with not_found or ledger_unavailable. */
-    JobRow find(JobId id) throws InterruptedException {
+    public JobRow find(JobId id) throws InterruptedException {
         return found(id).row().orElseThrow();
     }
 
@@ -88,12 +88,12 @@ public final class JobLookup {
     }
 
     /** Returns whether the configuration has a ledger. Without a ledger, no job can be looked up. */
-    boolean isKept() {
+    public boolean isKept() {
         return settings.ledger().kind() != Settings.LedgerKind.NONE;
     }
 
     /** Returns the job with its answer, as soon as there is memory for the answer. */
-    JobRow withAnswer(JobRow row, AnswerBudget.Share share) throws InterruptedException {
+    public JobRow withAnswer(JobRow row, AnswerBudget.Share share) throws InterruptedException {
         JobRow.Ending ending = row.ending();
         if (ending == null) {
             return row;
@@ -104,6 +104,25 @@ public final class JobLookup {
                     : ending.event().length();
             share.mustTake(AnswerBudget.COPIES * bytes);
             return row.lacksOutcome() ? row.withOutcome(ledger.outcome(row.id())) : row;
+        } catch (LedgerDatabase.Unavailable e) {
+            throw unavailable(e);
+        }
+    }
+
+    /** Returns the document of a job's request; empty if the ledger does not keep it any more. */
+    public Optional<String> request(JobRow row) throws InterruptedException {
+        Submission record = row.submissions().chosen().orElse(null);
+        try {
+            return record == null ? Optional.empty() : ledger.request(row.id(), record.bodyHash());
+        } catch (LedgerDatabase.Unavailable e) {
+            throw unavailable(e);
+        }
+    }
+
+    /** Waits until the ledger contains all commands that were sent before this call. */
+    void awaitCommands() throws InterruptedException {
+        try {
+            ledger.awaitCommands();
         } catch (LedgerDatabase.Unavailable e) {
             throw unavailable(e);
         }
@@ -199,7 +218,7 @@ public final class JobLookup {
     }
 
     /** Watches a job. With {@code mustBeThere}, the call fails if the ledger does not have the job. */
-    Watch watch(JobId id, ResumePoint from, boolean mustBeThere) throws InterruptedException {
+    public Watch watch(JobId id, ResumePoint from, boolean mustBeThere) throws InterruptedException {
         try {
             return replies.watch(id, from, () -> past(id, mustBeThere));
         } catch (LiveReplies.Unavailable e) {
@@ -318,7 +337,8 @@ public final class JobLookup {
      * @param room the memory for the outcome; if no memory is available, the wait ends too
      * @return the state of the job at the end of the wait
      */
-    static JobRow await(Watch watch, JobRow row, Duration atMost, AnswerBudget.Room room) throws InterruptedException {
+    public static JobRow await(Watch watch, JobRow row, Duration atMost, AnswerBudget.Room room)
+            throws InterruptedException {
         JobRow known = row;
         watch.passOverChunks();
         long until = System.nanoTime() + atMost.toNanos();

@@ -4,16 +4,13 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.api.call.AnswerBudget;
 import dev.penstock.api.call.ApiException;
 import dev.penstock.api.call.BodyBudget;
-import dev.penstock.dispatch.CancelCommands;
 import dev.penstock.intake.SubmissionProducer;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
-import dev.penstock.job.RecordPlace;
 import dev.penstock.ledger.row.JobRow;
 import dev.penstock.reply.ResumePoint;
 import dev.penstock.reply.Watch;
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.Reason;
 import dev.penstock.wire.document.JobObject;
 import dev.penstock.wire.record.TraceHeader;
 import io.smallrye.common.annotation.Blocking;
@@ -41,22 +38,18 @@ import java.io.InputStream;
 import java.time.Clock;
 import java.time.Duration;
 import java.time.Instant;
-import java.util.List;
-import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.producer.RecordMetadata;
-import org.jboss.logging.Logger;
 import org.jspecify.annotations.Nullable;
 
 /** Submits jobs as records of the job topics, watches them on the reply topic, and cancels them by commands. */
 @Path("/v1/jobs")
 @RunOnVirtualThread
 public final class JobsResource {
-    private static final Logger LOG = Logger.getLogger(JobsResource.class);
     private static final int LONGEST_EVENT_ID = 256;
     private static final String NDJSON = "application/x-ndjson";
 
     private final SubmissionProducer submissions;
-    private final CancelCommands commands;
+    private final Submitter submitter;
     private final JobLookup jobs;
     private final EventStreams streams;
     private final AnswerBudget answers;
@@ -65,7 +58,7 @@ public final class JobsResource {
 
     public JobsResource(
             SubmissionProducer submissions,
-            CancelCommands commands,
+            Submitter submitter,
             JobLookup jobs,
             EventStreams streams,
             AnswerBudget answers,
@@ -74,7 +67,7 @@ public final class JobsResource {
         this.streams = streams;
         this.answers = answers;
         this.submissions = submissions;
-        this.commands = commands;
+        this.submitter = submitter;
         this.jobs = jobs;
         this.settings = settings;
         this.clock = clock;
@@ -91,18 +84,18 @@ public final class JobsResource {
             @Context RoutingContext call)
             throws InterruptedException {
         Duration wait = Preference.wait(prefer);
-        SubmissionProducer.Checked.Fit fit = checked(document, key);
+        SubmissionProducer.Checked.Fit fit = submitter.checked(document, key);
         AnswerBudget.Share share = answers.share(call);
-        JobRow there = alreadyThere(fit);
+        JobRow there = submitter.alreadyThere(fit).orElse(null);
         if (there != null) {
             BodyBudget.giveBack(call);
             return accepted(awaited(there, wait, share), wait, share);
         }
         if (wait.isZero()) {
-            RecordMetadata record = write(fit, traceparent);
+            RecordMetadata record = submitter.write(fit, traceparent);
             return accepted(JobLookup.accepted(fit, Instant.ofEpochMilli(record.timestamp())), wait, share);
         }
-        try (Watch watch = writeAndWatch(fit, traceparent)) {
+        try (Watch watch = submitter.writeAndWatch(fit, traceparent).watch()) {
             JobRow row = JobLookup.accepted(fit, clock.instant());
             BodyBudget.giveBack(call);
             return accepted(JobLookup.await(watch, row, wait, share), wait, share);
@@ -118,42 +111,12 @@ public final class JobsResource {
                 .build();
     }
 
-    /** @return the existing job; null if the job is new or its state is not known */
-    private @Nullable JobRow alreadyThere(SubmissionProducer.Checked.Fit fit) throws InterruptedException {
-        JobRow there = jobs.alreadyThere(List.of(fit)).get(fit.job().id());
-        if (there == null) {
-            return null;
-        }
-        JobLookup.conflict(there, fit).ifPresent(conflict -> {
-            throw new ApiException(conflict);
-        });
-        return jobs.find(fit.job().id());
-    }
-
     private JobRow awaited(JobRow row, Duration wait, AnswerBudget.Share share) throws InterruptedException {
         if (wait.isZero() || row.isOver()) {
             return row;
         }
         try (Watch watch = jobs.watch(row.id(), ResumePoint.START, true)) {
             return JobLookup.await(watch, row, wait, share);
-        }
-    }
-
-    private Watch writeAndWatch(SubmissionProducer.Checked.Fit fit, @Nullable String traceparent)
-            throws InterruptedException {
-        refuseWhileAway();
-        Watch watch = jobs.watchSubmitted(fit);
-        boolean written = false;
-        try {
-            watch.expectOwnRecord();
-            RecordMetadata record = write(fit, traceparent);
-            watch.ownRecord(new RecordPlace(record.topic(), record.partition(), record.offset()));
-            written = true;
-            return watch;
-        } finally {
-            if (!written) {
-                watch.close();
-            }
         }
     }
 
@@ -168,10 +131,10 @@ public final class JobsResource {
             @Context Sse sse,
             @Context RoutingContext call)
             throws InterruptedException {
-        SubmissionProducer.Checked.Fit fit = checked(document, key);
+        SubmissionProducer.Checked.Fit fit = submitter.checked(document, key);
         return streams.of(call, sse, () -> {
-            Watch watch = alreadyThere(fit) == null
-                    ? writeAndWatch(fit, traceparent)
+            Watch watch = submitter.alreadyThere(fit).isEmpty()
+                    ? submitter.writeAndWatch(fit, traceparent).watch()
                     : jobs.watch(fit.job().id(), ResumePoint.START, true);
             BodyBudget.giveBack(call);
             return watch;
@@ -258,23 +221,8 @@ public final class JobsResource {
                         .build();
             }
         }
-        refuseWhileAway();
-        try {
-            commands.cancel(job).get();
-        } catch (ExecutionException e) {
-            LOG.warnf("job=%s Kafka did not take the command to cancel it: %s", job, Reason.of(e));
-            throw new ApiException(JobFailure.of(
-                    JobFailure.Code.BROKER_UNAVAILABLE,
-                    "Kafka did not confirm in time: the job may be cancelled all the same; send it again"));
-        }
+        submitter.cancel(job);
         return Response.accepted(JobObject.cancelling(job)).build();
-    }
-
-    /** Refuses the call while the broker cannot be reached, instead of a wait that cannot succeed. */
-    private void refuseWhileAway() {
-        submissions.away().ifPresent(failure -> {
-            throw new ApiException(failure);
-        });
     }
 
     private static JobId jobId(String id) {
@@ -282,21 +230,5 @@ public final class JobsResource {
             throw new ApiException(JobFailure.invalid("id", JobId.RULE));
         }
         return new JobId(id);
-    }
-
-    private SubmissionProducer.Checked.Fit checked(byte[] document, @Nullable String key) {
-        return switch (submissions.check(document, key)) {
-            case SubmissionProducer.Checked.Unfit(JobFailure failure) -> throw new ApiException(failure);
-            case SubmissionProducer.Checked.Fit fit -> fit;
-        };
-    }
-
-    private RecordMetadata write(SubmissionProducer.Checked.Fit fit, @Nullable String traceparent)
-            throws InterruptedException {
-        try {
-            return submissions.write(fit, traceparent).get();
-        } catch (ExecutionException e) {
-            throw new ApiException(submissions.refused(e, fit), fit.job().id());
-        }
     }
 }

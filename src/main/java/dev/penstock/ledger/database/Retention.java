@@ -39,7 +39,8 @@ public final class Retention {
         return forgotten == STEP || erased == STEP || stubs == STEP;
     }
 
-    private static int forget(Connection connection, List<JobRow> rows) throws SQLException {
+    /** Deletes the content of jobs. What identifies a late duplicate stays. */
+    static int forget(Connection connection, List<JobRow> rows) throws SQLException {
         if (rows.isEmpty()) {
             return 0;
         }

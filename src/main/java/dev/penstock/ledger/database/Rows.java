@@ -90,6 +90,7 @@ public final class Rows {
             ToIntFunction<JobId> replyPartition)
             throws SQLException {
         SortedMap<JobId, List<JobRow.Change>> left = changes;
+        Map<JobId, JobRow> forgotten = new HashMap<>();
         while (!left.isEmpty()) {
             Map<JobId, JobRow> there = load(connection, kind, left.keySet());
             List<JobRow> fresh = new ArrayList<>();
@@ -102,11 +103,16 @@ public final class Rows {
                 } else if (!row.equals(before)) {
                     known.add(row);
                 }
+                if (row.forgotten()) {
+                    forgotten.put(id, row);
+                }
             });
             update(connection, known);
             left = insert(connection, fresh, left, replyPartition);
         }
         saveRequests(connection, changes);
+        // a change may come after the command to forget the job, because it is in another partition
+        Retention.forget(connection, List.copyOf(forgotten.values()));
     }
 
     private static Map<JobId, JobRow> load(Connection connection, Settings.LedgerKind kind, Collection<JobId> ids)

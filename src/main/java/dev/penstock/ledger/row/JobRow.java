@@ -19,7 +19,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param cancelMillis the time of the first command to cancel the job
  * @param ending the content of the outcome; null if the job is open or the outcome was not loaded
- * @param forgotten whether the retention is over; then the row has only the values that identify a late duplicate
+ * @param forgotten whether the retention is over, or a caller deleted the answer; then the row has only the values that
+ *     identify a late duplicate
  */
 public record JobRow(
         JobId id,
@@ -88,6 +89,9 @@ public record JobRow(
 
         record Cancel(long millis) implements Change {}
 
+        /** No caller finds the job any more. */
+        record Forget(long millis) implements Change {}
+
         /** @param ending null if the event is a {@code started} */
         record Happened(JobTimeline.Event event, @Nullable Ending ending) implements Change {
             @Override
@@ -108,11 +112,11 @@ public record JobRow(
             switch (change) {
                 case Change.Submitted(Submission submission, String _) -> submitted.add(submission);
                 case Change.Refused(Refusal refusal) -> refused.add(refusal);
-                case Change.Deferred _, Change.Cancel _, Change.Happened _ -> row = row.after(change);
+                case Change.Deferred _, Change.Cancel _, Change.Forget _, Change.Happened _ -> row = row.after(change);
             }
         }
         Submissions merged = row.submissions.withRefusals(submitted, refused);
-        return new JobRow(id, merged, row.cancelMillis, row.timeline, row.ending, forgotten);
+        return new JobRow(id, merged, row.cancelMillis, row.timeline, row.ending, row.forgotten);
     }
 
     public JobRow after(Change change) {
@@ -120,14 +124,9 @@ public record JobRow(
             case Change.Submitted _, Change.Refused _ -> after(List.of(change));
             case Change.Deferred(Submissions.DeferredRecord record) ->
                 new JobRow(id, submissions.withDeferred(record), cancelMillis, timeline, ending, forgotten);
-            case Change.Cancel(long millis) ->
-                new JobRow(
-                        id,
-                        submissions,
-                        cancelMillis == null ? (Long) millis : (Long) Math.min(cancelMillis, millis),
-                        timeline,
-                        ending,
-                        forgotten);
+            case Change.Cancel(long millis) -> cancelled(millis, forgotten);
+            // the time also tells the retention of a row that has nothing but this command
+            case Change.Forget(long millis) -> cancelled(millis, true);
             case Change.Happened(JobTimeline.Event event, Ending outcome) ->
                 new JobRow(
                         id,
@@ -137,6 +136,11 @@ public record JobRow(
                         outcome != null && timeline.accepts(event) ? outcome : ending,
                         forgotten);
         };
+    }
+
+    private JobRow cancelled(long millis, boolean forgets) {
+        long first = cancelMillis == null ? millis : Math.min(cancelMillis, millis);
+        return new JobRow(id, submissions, first, timeline, ending, forgets);
     }
 
     /** Returns the same row after a topic got a new name. */

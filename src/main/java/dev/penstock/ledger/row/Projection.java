@@ -77,7 +77,9 @@ public final class Projection {
             return event(record);
         } else if (record.topic().equals(settings.topics().commands())) {
             return CommandDocument.cancelled(record.value())
-                    .map(id -> new Added(id, new JobRow.Change.Cancel(record.timestamp())));
+                    .map(id -> new Added(id, new JobRow.Change.Cancel(record.timestamp())))
+                    .or(() -> CommandDocument.forgotten(record.value())
+                            .map(id -> new Added(id, new JobRow.Change.Forget(record.timestamp()))));
         } else if (record.topic().equals(settings.topics().deferred())) {
             return deferred(record);
         }

@@ -80,7 +80,8 @@ public final class JobDocument {
             "ensemble",
             "cache",
             "webhook",
-            "result");
+            "result",
+            "response");
 
     /**
      * The documented fields without effect in this version. {@code job.cache: off} is allowed, because this version
@@ -218,6 +219,7 @@ public final class JobDocument {
                         : arrival.derivedId();
         refuseUnavailable(job);
         job.text("retry_of");
+        job.object("response");
         String tenant = tenant(job, defaults.tenant());
         Map<String, Object> body = body(root);
         Optional<JobFailure> address =

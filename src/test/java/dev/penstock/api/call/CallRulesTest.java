@@ -74,6 +74,12 @@ class CallRulesTest {
             POST   | /v1/nodes/a/models/m/unload |                                             | 415 type
             DELETE | /v1/jobs/a           |                                                    | passes
             DELETE | /v1/jobs/a           | Content-Length: 0                                  | passes
+            POST   | /v1/responses/a/cancel |                                                  | passes
+            POST   | /v1/responses/a/cancel | Content-Length: 0                                | passes
+            POST   | /v1/responses/a/cancel | Content-Length: 2                                | 415 type
+            POST   | /v1/responses/a/cancel | Content-Type: text/plain                         | 415 type
+            POST   | /v1/responses/a/cancel | Origin: http://evil.example                      | 403 origin
+            POST   | /v1/responses        |                                                    | 415 type
             DELETE | /v1/jobs/a           | Content-Length: 2                                  | 415 type
             DELETE | /v1/jobs/a           | Transfer-Encoding: chunked                         | 415 type
             DELETE | /v1/jobs/a           | Content-Type: text/plain                           | 415 type

@@ -15,6 +15,7 @@ import java.sql.SQLException;
 import java.sql.Statement;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
@@ -40,6 +41,40 @@ class RowsTest {
                 .as("each row with the records of both who wrote")
                 .extracting(row -> row.id() + " " + row.submissions().records().size())
                 .containsExactlyInAnyOrder("mine 1", "both 2");
+    }
+
+    @Test
+    void a_forgotten_job_has_no_content_whatever_comes_later() throws Exception {
+        LedgerDatabase database = TestLedgers.sqlite(folder.resolve("ledger.db"));
+        JobId id = new JobId("gone");
+        apply(database, id, submitted(1));
+        assertThat(request(database, id)).isPresent();
+
+        apply(database, id, new JobRow.Change.Forget(5_000));
+
+        assertThat(only(database, id).state()).isEmpty();
+        assertThat(request(database, id)).isEmpty();
+        apply(database, id, submitted(2));
+        assertThat(only(database, id).state()).isEmpty();
+        assertThat(only(database, id).submissions().records()).hasSize(2);
+        assertThat(request(database, id)).isEmpty();
+    }
+
+    private static void apply(LedgerDatabase database, JobId id, JobRow.Change change) throws Exception {
+        database.write(connection -> {
+            TreeMap<JobId, List<JobRow.Change>> changes = new TreeMap<>(Projection.BY_VALUE);
+            changes.put(id, List.of(change));
+            Rows.apply(connection, database.kind(), changes, _ -> 0);
+            return null;
+        });
+    }
+
+    private static JobRow only(LedgerDatabase database, JobId id) throws Exception {
+        return database.write(connection -> Rows.find(connection, List.of(id))).getFirst();
+    }
+
+    private static Optional<String> request(LedgerDatabase database, JobId id) throws Exception {
+        return database.write(connection -> Queries.request(connection, id, "hash"));
     }
 
     private static SortedMap<JobId, List<JobRow.Change>> changes(String one, String other, long offset) {

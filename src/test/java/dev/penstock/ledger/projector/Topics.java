@@ -121,6 +121,14 @@ public final class Topics {
                     CommandDocument.cancel(id),
                     new RecordHeaders());
         }
+        if (random.nextInt(5) == 0) {
+            append(
+                    "prompt-commands",
+                    0,
+                    name.getBytes(StandardCharsets.UTF_8),
+                    CommandDocument.forget(id),
+                    new RecordHeaders());
+        }
         if (random.nextInt(4) == 0) {
             Headers headers = new RecordHeaders().add("job-id", name.getBytes(StandardCharsets.UTF_8));
             append("prompt-jobs-deferred", 0, name.getBytes(StandardCharsets.UTF_8), new byte[] {'{', '}'}, headers);

@@ -1,0 +1,4 @@
+@NullMarked
+package dev.penstock.api.responses;
+
+import org.jspecify.annotations.NullMarked;
