@@ -129,6 +129,7 @@ final class CallBuffer {
                     TokenEvent.Model _,
                     TokenEvent.Role _,
                     TokenEvent.Finish _,
+                    TokenEvent.Scored _,
                     TokenEvent.Spent _,
                     TokenEvent.End _,
                     TokenEvent.Broken _ -> EVENT + 2L * event.chars();

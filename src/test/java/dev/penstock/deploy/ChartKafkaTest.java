@@ -89,18 +89,18 @@ class ChartKafkaTest {
                                         .asText()));
 
         assertThat(partitions)
-                .containsExactlyInAnyOrderEntriesOf(Map.of(
-                        "prompt-jobs-high", "4 604800000",
-                        "prompt-jobs", "4 604800000",
-                        "prompt-jobs-low", "4 604800000",
-                        "search-jobs", "4 604800000",
-                        "prompt-jobs-deferred", "4 604800000",
-                        "prompt-replies", "12 86400000",
-                        "prompt-commands", "4 86400000",
-                        "prompt-jobs-dlq", "4 2592000000",
-                        "prompt-webhooks", "6 604800000",
-                        "penstock-settings", "1 -1",
-                        "penstock-usage", "4 604800000"));
+                .containsExactlyInAnyOrderEntriesOf(Map.ofEntries(
+                        Map.entry("prompt-jobs-high", "4 604800000"),
+                        Map.entry("prompt-jobs", "4 604800000"),
+                        Map.entry("prompt-jobs-low", "4 604800000"),
+                        Map.entry("search-jobs", "4 604800000"),
+                        Map.entry("prompt-jobs-deferred", "4 604800000"),
+                        Map.entry("prompt-replies", "12 86400000"),
+                        Map.entry("prompt-commands", "4 86400000"),
+                        Map.entry("prompt-jobs-dlq", "4 2592000000"),
+                        Map.entry("prompt-webhooks", "6 604800000"),
+                        Map.entry("penstock-settings", "1 -1"),
+                        Map.entry("penstock-usage", "4 604800000")));
         JsonNode acls = named(manifests, "KafkaUser", "penstock")
                 .spec()
                 .path("authorization")

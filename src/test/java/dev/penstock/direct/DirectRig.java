@@ -73,6 +73,8 @@ final class DirectRig {
                 PromptJob.Pins.NONE,
                 null,
                 3,
+                null,
+                null,
                 body);
     }
 

@@ -228,6 +228,7 @@ class FailureTableTest {
                     null,
                     3,
                     null,
+                    null,
                     Map.of("messages", List.of(Map.of("role", "user", "content", "Hi"))));
         }
 

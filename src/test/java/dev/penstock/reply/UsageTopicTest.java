@@ -40,6 +40,8 @@ class UsageTopicTest {
             PromptJob.Pins.NONE,
             null,
             null,
+            null,
+            null,
             Map.of("messages", List.of(Map.of("role", "user", "content", "a secret prompt"))));
     private static final JobEvent.Execution EXECUTION =
             new JobEvent.Execution("gpu-a", "vllm", "llama", 12, 80L, 910, 1, List.of(), List.of(), null, 0);

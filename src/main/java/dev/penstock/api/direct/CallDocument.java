@@ -95,6 +95,7 @@ final class CallDocument {
                         failure.message().replace(failure.param(), header),
                         header,
                         failure.node(),
-                        failure.again());
+                        failure.again(),
+                        failure.misfit());
     }
 }

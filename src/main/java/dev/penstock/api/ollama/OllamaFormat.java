@@ -127,6 +127,7 @@ final class OllamaFormat implements AnswerFormat {
                         TokenEvent.Role _,
                         TokenEvent.Model _,
                         TokenEvent.Embedding _,
+                        TokenEvent.Scored _,
                         TokenEvent.Finish _,
                         TokenEvent.Spent _,
                         TokenEvent.End _,

@@ -62,6 +62,7 @@ final class OpenAiFormat implements AnswerFormat {
                 case TokenEvent.Role _, TokenEvent.Finish _ -> {}
                 case TokenEvent.Model _,
                         TokenEvent.Embedding _,
+                        TokenEvent.Scored _,
                         TokenEvent.Spent _,
                         TokenEvent.End _,
                         TokenEvent.Broken _ -> {}

@@ -80,7 +80,7 @@ final class OutputEvents {
                     }
                 }
                 case TokenEvent.ToolCall call when call.choice() == 0 -> addCall(call);
-                case TokenEvent.Finish(int choice, String reason) when choice == 0 -> finishReason = reason;
+                case TokenEvent.Finish(int choice, String reason, var _) when choice == 0 -> finishReason = reason;
                 case TokenEvent.Text _,
                         TokenEvent.ToolCall _,
                         TokenEvent.Finish _,
@@ -89,6 +89,7 @@ final class OutputEvents {
                         TokenEvent.Thinking _,
                         TokenEvent.Logprobs _,
                         TokenEvent.Embedding _,
+                        TokenEvent.Scored _,
                         TokenEvent.Spent _,
                         TokenEvent.End _,
                         TokenEvent.Broken _ -> {}

@@ -39,6 +39,7 @@ final class SentText {
                         TokenEvent.Thinking _,
                         TokenEvent.Logprobs _,
                         TokenEvent.Embedding _,
+                        TokenEvent.Scored _,
                         TokenEvent.Spent _,
                         TokenEvent.End _,
                         TokenEvent.Broken _ -> false;
@@ -130,6 +131,7 @@ final class SentText {
                         TokenEvent.Role _,
                         TokenEvent.Thinking _,
                         TokenEvent.Embedding _,
+                        TokenEvent.Scored _,
                         TokenEvent.Spent _,
                         TokenEvent.End _,
                         TokenEvent.Broken _ -> fresh.add(delta);

@@ -105,6 +105,7 @@ record ImageRequest(ObjectNode body, boolean single) {
                 failure.message().replace(FIRST, IMAGE),
                 failure.param().replace(FIRST, IMAGE),
                 failure.node(),
-                failure.again());
+                failure.again(),
+                        failure.misfit());
     }
 }

@@ -379,7 +379,7 @@ class OllamaRequestsTest {
                         "default",
                         Duration.ofMinutes(1),
                         Duration.ofMinutes(1),
-                        new JobDocument.Permissions(allowed, AllowedHosts.NONE)));
+                        new JobDocument.Permissions(allowed, AllowedHosts.NONE, Set.of())));
     }
 
     private static OllamaBody body(String request) throws InvalidField {
