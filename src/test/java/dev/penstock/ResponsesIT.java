@@ -100,7 +100,8 @@ class ResponsesIT extends TwoReplicas {
     void a_background_response_is_found_at_every_replica() throws InterruptedException {
         fake.script(_ -> Answer.unicode(40).every(Duration.ofMillis(20)));
 
-        JsonNode created = create("'input':'Hi','instructions':'Be brief.','background':true,'metadata':{'order':'42'}");
+        JsonNode created =
+                create("'input':'Hi','instructions':'Be brief.','background':true,'metadata':{'order':'42'}");
 
         assertThat(created.path("status").asText()).isEqualTo("queued");
         String id = created.path("id").asText();
@@ -125,7 +126,8 @@ class ResponsesIT extends TwoReplicas {
         fake.reset();
         fake.script(_ -> Answer.unicode(10).every(Duration.ofMillis(5)));
 
-        JsonNode two = create("'input':'Two','store':true,'previous_response_id':'" + one.path("id").asText() + "'");
+        JsonNode two = create("'input':'Two','store':true,'previous_response_id':'"
+                + one.path("id").asText() + "'");
 
         assertThat(two.path("previous_response_id")).isEqualTo(one.path("id"));
         JsonNode sent = fake.requests().getFirst().request().body();
@@ -196,8 +198,7 @@ class ResponsesIT extends TwoReplicas {
         awaitStatus(second.url(), id, "in_progress");
         assertThat(Rest.delete(second.url(), "/v1/responses/" + id).status()).isEqualTo(400);
 
-        Rest.Reply cancelled =
-                Rest.post(second.url(), "/v1/responses/" + id + "/cancel", "application/json", "");
+        Rest.Reply cancelled = Rest.post(second.url(), "/v1/responses/" + id + "/cancel", "application/json", "");
 
         assertThat(cancelled.status()).as(cancelled.body()).isEqualTo(200);
         assertThat(cancelled.json().path("status").asText()).isEqualTo("cancelled");

@@ -22,9 +22,8 @@ import org.junit.jupiter.api.Test;
 /** Jobs whose answer must fit a schema, at a server that breaks the schema as the prompt says. */
 class ResultsIT extends ApiRig {
     private static final int JOBS = 200;
-    private static final String SCHEMA =
-            "{\"type\":\"object\",\"required\":[\"a\"],\"additionalProperties\":false,"
-                    + "\"properties\":{\"a\":{\"type\":\"integer\"},\"note\":{\"type\":\"string\",\"pattern\":\"^[a-z]*$\"}}}";
+    private static final String SCHEMA = "{\"type\":\"object\",\"required\":[\"a\"],\"additionalProperties\":false,"
+            + "\"properties\":{\"a\":{\"type\":\"integer\"},\"note\":{\"type\":\"string\",\"pattern\":\"^[a-z]*$\"}}}";
 
     /** The first message tells which answer to the job fits. */
     @BeforeEach
@@ -89,9 +88,8 @@ class ResultsIT extends ApiRig {
         SCHEMAS.check("event.schema.json", outcome.value());
         JsonNode event = outcome.json();
         boolean completed = outcome.mark().kind() == EventMark.Kind.COMPLETED;
-        String text = completed
-                ? replies.completedText(id)
-                : event.at("/error/text").asText();
+        String text =
+                completed ? replies.completedText(id) : event.at("/error/text").asText();
         assertThat(replies.chunkText(id)).as(id).isEqualTo(text);
         assertThat(replies.count(id, EventMark.Kind.STARTED))
                 .as(id)
@@ -118,8 +116,9 @@ class ResultsIT extends ApiRig {
             assertThat(job.path("attempts").asInt()).isEqualTo(2);
             assertThat(job.at("/error/text").asText()).isEqualTo("{\"b\":2}");
             List<String> violations = new ArrayList<>();
-            job.at("/error/violations").forEach(one -> violations.add(one.path("path").asText() + ": "
-                    + one.path("message").asText()));
+            job.at("/error/violations")
+                    .forEach(one -> violations.add(one.path("path").asText() + ": "
+                            + one.path("message").asText()));
             assertThat(violations)
                     .containsExactlyInAnyOrder(
                             ": required property 'a' not found",
@@ -127,7 +126,8 @@ class ResultsIT extends ApiRig {
         }
         assertThat(list.json().path("data"))
                 .isNotEmpty()
-                .allSatisfy(job -> assertThat(job.at("/error/violations").isArray() && !job.path("error").has("text"))
+                .allSatisfy(job -> assertThat(job.at("/error/violations").isArray()
+                                && !job.path("error").has("text"))
                         .as(job.toString())
                         .isTrue());
     }

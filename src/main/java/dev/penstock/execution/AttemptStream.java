@@ -307,10 +307,10 @@ final class AttemptStream implements AutoCloseable {
      * after a failure, another attempt can continue only what is published. Then the end follows.
      */
     private Progress last(End how) {
-        boolean isWhole = how instanceof End.Whole
-                || (how instanceof End.Failed(JobFailure failure) && failure.misfit() != null);
-        boolean isOfUse = isWhole
-                || ((how instanceof End.Failed || how instanceof End.Preempted) && transcript.isContinuable());
+        boolean isWhole =
+                how instanceof End.Whole || (how instanceof End.Failed(JobFailure failure) && failure.misfit() != null);
+        boolean isOfUse =
+                isWhole || ((how instanceof End.Failed || how instanceof End.Preempted) && transcript.isContinuable());
         return isOfUse && batch.hasText() ? chunk() : new Progress.Ended(how);
     }
 

@@ -211,8 +211,9 @@ public final class Execution {
         waiting = false;
         try (Node.Slot slot = held) {
             Node node = slot.node();
-            PublishedText continued =
-                    continuePlan.at(node, request.whole(), model, transcript.continuable()).orElse(null);
+            PublishedText continued = continuePlan
+                    .at(node, request.whole(), model, transcript.continuable())
+                    .orElse(null);
             if (continued == null && !sink.mayStartOver()) {
                 plan.leaveOut(node.name());
                 return new Step.Again(Objects.requireNonNullElse(last, CANNOT_GO_ON), true);

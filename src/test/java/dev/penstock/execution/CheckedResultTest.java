@@ -89,10 +89,10 @@ class CheckedResultTest {
         assertThat(failure.code()).isEqualTo(JobFailure.Code.INVALID_RESULT);
         assertThat(failure.node()).isEqualTo("gpu-a");
         assertThat(failure.retryable()).isFalse();
-        assertThat(failure.message())
-                .isEqualTo("the answer does not fit the schema: required property 'a' not found");
+        assertThat(failure.message()).isEqualTo("the answer does not fit the schema: required property 'a' not found");
         assertThat(failure.misfit())
-                .isEqualTo(new JobFailure.Misfit(MISFIT, List.of(new JobFailure.Misfit.Violation("", "required property 'a' not found"))));
+                .isEqualTo(new JobFailure.Misfit(
+                        MISFIT, List.of(new JobFailure.Misfit.Violation("", "required property 'a' not found"))));
         assertThat(misfits()).isOne();
         assertThat(rig.count("penstock.attempts", "node", "gpu-a", "outcome", "invalid_result"))
                 .isOne();
@@ -107,14 +107,11 @@ class CheckedResultTest {
         JobEvent.Completed completed = (JobEvent.Completed) run.outcome().event();
 
         assertThat(run.sink.names())
-                .containsExactly(
-                        "started 1", "chunk 1", "started 2", "chunk 2", "started 3", "chunk 3", "completed 3");
+                .containsExactly("started 1", "chunk 1", "started 2", "chunk 2", "started 3", "chunk 3", "completed 3");
         assertThat(completed.answer().choices().getFirst().text()).containsEntry(TokenEvent.Field.CONTENT, FITS);
         assertThat(completed.execution().attempts()).isEqualTo(3);
         assertThat(messages(server.calls().get(0))).hasSize(1);
-        assertThat(messages(server.calls().get(1)))
-                .hasSize(3)
-                .contains(Map.of("role", "assistant", "content", MISFIT));
+        assertThat(messages(server.calls().get(1))).hasSize(3).contains(Map.of("role", "assistant", "content", MISFIT));
         assertThat(messages(server.calls().get(2)).getLast())
                 .asString()
                 .contains("- /a: string found, integer expected");
@@ -131,11 +128,11 @@ class CheckedResultTest {
         ExecutionRig.Run run = rig.start(job(1));
         JobFailure.Misfit misfit = Objects.requireNonNull(run.failure().misfit());
 
-        assertThat(run.sink.names())
-                .containsExactly("started 1", "chunk 1", "started 2", "chunk 2", "failed 2");
+        assertThat(run.sink.names()).containsExactly("started 1", "chunk 1", "started 2", "chunk 2", "failed 2");
         assertThat(misfit.text()).isEqualTo("no JSON");
-        assertThat(misfit.violations()).singleElement().satisfies(one -> assertThat(one.message())
-                .startsWith("not valid JSON"));
+        assertThat(misfit.violations())
+                .singleElement()
+                .satisfies(one -> assertThat(one.message()).startsWith("not valid JSON"));
     }
 
     @Test
@@ -180,7 +177,8 @@ class CheckedResultTest {
         rig.passUntil(run::isOver, () -> run.sink.names().toString());
 
         assertThat(run.outcome().event()).isInstanceOf(JobEvent.Completed.class);
-        assertThat(messages(server.calls().get(2))).isEqualTo(messages(server.calls().get(1)));
+        assertThat(messages(server.calls().get(2)))
+                .isEqualTo(messages(server.calls().get(1)));
         assertThat(run.execution.failures()).isOne();
     }
 
@@ -206,9 +204,11 @@ class CheckedResultTest {
         both.passUntil(run::isOver, () -> run.sink.names().toString());
 
         assertThat(run.outcome().event())
-                .isInstanceOfSatisfying(JobEvent.Completed.class, completed -> assertThat(
-                                completed.answer().choices().getFirst().text())
-                        .containsEntry(TokenEvent.Field.CONTENT, FITS));
+                .isInstanceOfSatisfying(
+                        JobEvent.Completed.class,
+                        completed -> assertThat(
+                                        completed.answer().choices().getFirst().text())
+                                .containsEntry(TokenEvent.Field.CONTENT, FITS));
         assertThat(calls.get(1).prompt().published()).isNull();
         assertThat(calls.get(2).prompt().published())
                 .isNotNull()
@@ -225,9 +225,7 @@ class CheckedResultTest {
     void a_recovered_job_starts_over_and_the_attempts_before_count_as_repairs() {
         answers(server, MISFIT, FITS);
         PublishedText published = new PublishedText(
-                MISFIT,
-                new PublishedText.Place(2, 1),
-                List.of(new PublishedText.Segment("gpu-a", "llama", 2, 1, 3)));
+                MISFIT, new PublishedText.Place(2, 1), List.of(new PublishedText.Segment("gpu-a", "llama", 2, 1, 3)));
 
         ExecutionRig.Run run =
                 rig.start(new Work(job(1), Rule.NONE, RECORD, rig.time.clock().instant(), 2, 3, 0, published));
@@ -236,16 +234,16 @@ class CheckedResultTest {
         assertThat(run.sink.names()).containsExactly("started 3", "chunk 3", "failed 3");
         assertThat(((JobEvent.Started) run.sink.events().getFirst()).resumedFrom())
                 .isNull();
-        assertThat(server.calls()).singleElement().satisfies(call -> assertThat(
-                        call.prompt().published())
-                .isNull());
+        assertThat(server.calls())
+                .singleElement()
+                .satisfies(call -> assertThat(call.prompt().published()).isNull());
     }
 
     @Test
     void a_repair_has_the_jobs_own_time_only() {
         server.onCall(call -> call.say(text(MISFIT)));
-        ExecutionRig.Run run =
-                rig.start(rig.job().result(rule(2)).timeout(Duration.ofSeconds(2)).model("llama"));
+        ExecutionRig.Run run = rig.start(
+                rig.job().result(rule(2)).timeout(Duration.ofSeconds(2)).model("llama"));
         ExecutionRig.awaitCalls(server, 1);
         rig.pass(Duration.ofSeconds(1));
         server.onCall(_ -> {});
@@ -327,7 +325,11 @@ class CheckedResultTest {
     }
 
     @ParameterizedTest
-    @CsvSource({"vllm, false, 1, completed", "openai-compatible, false, 2, completed", "openai-compatible, true, 1, failed"})
+    @CsvSource({
+        "vllm, false, 1, completed",
+        "openai-compatible, false, 2, completed",
+        "openai-compatible, true, 1, failed"
+    })
     void a_schema_in_response_format_is_checked_where_the_node_may_not_enforce_it(
             String backend, boolean streamed, int calls, String outcome) {
         ExecutionRig one = new ExecutionRig(TestSettings.node("a", backend, 4));
@@ -336,8 +338,8 @@ class CheckedResultTest {
         ExecutionRig.JobForm form = one.job().with("response_format", FORMAT);
         PromptJob asked = (streamed ? form : form.withoutChunks()).model("llama");
 
-        ExecutionRig.Run run = one.start(
-                asked.with(ResultDocument.ofResponseFormat(asked).orElseThrow()));
+        ExecutionRig.Run run =
+                one.start(asked.with(ResultDocument.ofResponseFormat(asked).orElseThrow()));
 
         assertThat(run.outcome().event().kind().wireName()).isEqualTo(outcome);
         assertThat(node.calls()).hasSize(calls);
@@ -374,9 +376,11 @@ class CheckedResultTest {
         for (String node : List.of("a", "b")) {
             many.nodes.server(node).up("llama").onCall(call -> {
                 // the first message tells which answer of this job fits
-                int fits = Integer.parseInt(String.valueOf(((Map<?, ?>) messages(call).getFirst()).get("content")));
-                int number = Integer.parseInt(String.valueOf(call.prompt().asked().get("seed")))
-                        + (messages(call).size() > 1 ? lastNumber(call) : 0);
+                int fits = Integer.parseInt(
+                        String.valueOf(((Map<?, ?>) messages(call).getFirst()).get("content")));
+                int number =
+                        Integer.parseInt(String.valueOf(call.prompt().asked().get("seed")))
+                                + (messages(call).size() > 1 ? lastNumber(call) : 0);
                 call.answer(number == fits ? "{\"a\":%d}".formatted(number) : "{\"b\":%d}".formatted(number));
             });
         }
@@ -399,9 +403,14 @@ class CheckedResultTest {
             assertThat(runs.get(i).execution.lastAttempt()).as("job " + i).isEqualTo(attempts);
             if (fitting.get(i) <= repairs.get(i) + 1) {
                 assertThat(outcome.event())
-                        .isInstanceOfSatisfying(JobEvent.Completed.class, completed -> assertThat(
-                                        completed.answer().choices().getFirst().text())
-                                .containsEntry(TokenEvent.Field.CONTENT, "{\"a\":%d}".formatted(attempts)));
+                        .isInstanceOfSatisfying(
+                                JobEvent.Completed.class,
+                                completed -> assertThat(completed
+                                                .answer()
+                                                .choices()
+                                                .getFirst()
+                                                .text())
+                                        .containsEntry(TokenEvent.Field.CONTENT, "{\"a\":%d}".formatted(attempts)));
             } else {
                 assertThat(runs.get(i).failure().code()).isEqualTo(JobFailure.Code.INVALID_RESULT);
             }

@@ -71,7 +71,7 @@ final class BlockStream {
                     TokenEvent.Role _,
                     TokenEvent.Logprobs _,
                     TokenEvent.Embedding _,
-                        TokenEvent.Scored _,
+                    TokenEvent.Scored _,
                     TokenEvent.Finish _,
                     TokenEvent.Spent _,
                     TokenEvent.End _,

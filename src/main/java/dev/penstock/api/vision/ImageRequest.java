@@ -106,6 +106,6 @@ record ImageRequest(ObjectNode body, boolean single) {
                 failure.param().replace(FIRST, IMAGE),
                 failure.node(),
                 failure.again(),
-                        failure.misfit());
+                failure.misfit());
     }
 }

@@ -167,8 +167,10 @@ public final class Projection {
                 offset,
                 millis,
                 outcome ? null : started(document.path("job")));
-        JobRow.Ending ending =
-                outcome ? new JobRow.Ending(text, json(ErrorDocument.withoutText(document.path("error"))), json(document.path("usage"))) : null;
+        JobRow.Ending ending = outcome
+                ? new JobRow.Ending(
+                        text, json(ErrorDocument.withoutText(document.path("error"))), json(document.path("usage")))
+                : null;
         return Optional.of(new JobRow.Change.Happened(event, ending));
     }
 

@@ -117,8 +117,7 @@ public final class JobObject {
 
     /** Returns the whole error if the event is there: the error alone lacks the text of an answer that does not fit. */
     private static @Nullable JsonNode error(Ending ending) {
-        LargeObject event =
-                ending.error() == null || ending.event().isEmpty() ? null : LargeObject.of(ending.event());
+        LargeObject event = ending.error() == null || ending.event().isEmpty() ? null : LargeObject.of(ending.event());
         return event != null && event.has("error") ? event.path("error") : json(ending.error());
     }
 

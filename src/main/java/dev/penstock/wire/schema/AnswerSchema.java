@@ -71,8 +71,9 @@ public final class AnswerSchema {
 
         /** Returns a schema whose checks count their steps. */
         JsonSchema counting(JsonNode schema, Steps steps) {
-            JsonMetaSchema counting =
-                    JsonMetaSchema.builder(keywords).keyword(new StepKeyword(steps)).build();
+            JsonMetaSchema counting = JsonMetaSchema.builder(keywords)
+                    .keyword(new StepKeyword(steps))
+                    .build();
             return JsonSchemaFactory.builder()
                     .defaultMetaSchemaIri(counting.getIri())
                     .metaSchema(counting)
@@ -81,7 +82,8 @@ public final class AnswerSchema {
                     .build()
                     .getSchema(
                             schema,
-                            config().regularExpressionFactory(new LinearPattern(steps)).build());
+                            config().regularExpressionFactory(new LinearPattern(steps))
+                                    .build());
         }
 
         /** Returns whether a schema names this draft, with or without an empty fragment. */
@@ -159,9 +161,7 @@ public final class AnswerSchema {
     private static void checkReference(JsonSchema schema, String reference, String path) throws InvalidField {
         JsonSchema found;
         try {
-            found = reference.equals("#")
-                    ? schema
-                    : schema.getSubSchema(SchemaLocation.Fragment.of(reference));
+            found = reference.equals("#") ? schema : schema.getSubSchema(SchemaLocation.Fragment.of(reference));
         } catch (Steps.Exhausted e) {
             throw new InvalidField(path, "has too many parts that refer to others", e);
         } catch (RuntimeException e) {
@@ -200,10 +200,7 @@ public final class AnswerSchema {
     }
 
     private static List<JobFailure.Misfit.Violation> shown(Collection<ValidationMessage> messages) {
-        return messages.stream()
-                .limit(MOST_VIOLATIONS)
-                .map(AnswerSchema::shown)
-                .toList();
+        return messages.stream().limit(MOST_VIOLATIONS).map(AnswerSchema::shown).toList();
     }
 
     private static JobFailure.Misfit.Violation shown(ValidationMessage message) {

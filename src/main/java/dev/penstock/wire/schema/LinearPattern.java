@@ -37,8 +37,8 @@ final class LinearPattern implements RegularExpressionFactory {
             var _ = Pattern.compile(regex);
             return Optional.empty();
         } catch (PatternSyntaxException e) {
-            return Optional.of("not a pattern of RE2 (it has no look-around and no back references): "
-                    + e.getDescription());
+            return Optional.of(
+                    "not a pattern of RE2 (it has no look-around and no back references): " + e.getDescription());
         } catch (RuntimeException | StackOverflowError _) {
             return Optional.of("not a pattern of RE2");
         }

@@ -34,8 +34,8 @@ final class SchemaShape {
     /** The keywords whose value is an array of parts. Before draft 2020-12, {@code items} is one of them. */
     private static final Set<String> MANY = Set.of("allOf", "anyOf", "oneOf", "prefixItems", "items");
     /** The keywords whose value is an object of parts. */
-    private static final Set<String> NAMED = Set.of(
-            "properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies");
+    private static final Set<String> NAMED =
+            Set.of("properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies");
     /** The keywords whose parts check the same value as the part that has the keyword. */
     private static final Set<String> SAME_VALUE =
             Set.of("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies");
@@ -157,7 +157,9 @@ final class SchemaShape {
         if (!top && IDENTITY.contains(keyword)) {
             throw invalid(at, "is allowed at the top of the schema only");
         }
-        if (keyword.equals(REF) && !value.asText().equals("#") && !value.asText().startsWith("#/")) {
+        if (keyword.equals(REF)
+                && !value.asText().equals("#")
+                && !value.asText().startsWith("#/")) {
             throw invalid(at, "a reference leads to a place in this schema, such as #/$defs/name");
         }
         if (keyword.equals("pattern")) {
@@ -179,7 +181,8 @@ final class SchemaShape {
     private void checkReferences() throws InvalidField {
         for (String reference : references) {
             if (!chains.containsKey(reference.substring(1))) {
-                throw invalid("", "the reference %s leads to no part of the schema".formatted(Printable.line(reference)));
+                throw invalid(
+                        "", "the reference %s leads to no part of the schema".formatted(Printable.line(reference)));
             }
         }
         Map<String, Integer> lengths = new HashMap<>();

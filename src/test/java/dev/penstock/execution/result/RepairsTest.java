@@ -32,13 +32,12 @@ class RepairsTest {
     }
 
     private static PromptJob job(String request, int repairs) {
-        String document = "{%s,\"temperature\":0,\"job\":{\"result\":{\"schema\":{},\"repair\":%d}}}"
-                .formatted(request, repairs);
+        String document =
+                "{%s,\"temperature\":0,\"job\":{\"result\":{\"schema\":{},\"repair\":%d}}}".formatted(request, repairs);
         JobDocument.Parsed parsed = JobDocument.parse(
                 document.getBytes(StandardCharsets.UTF_8),
                 new JobDocument.Arrival(null, new JobId("j"), Instant.EPOCH),
-                new JobDocument.Defaults(
-                        Priority.NORMAL, "default", Duration.ofMinutes(1), Duration.ofMinutes(1)));
+                new JobDocument.Defaults(Priority.NORMAL, "default", Duration.ofMinutes(1), Duration.ofMinutes(1)));
         return ((JobDocument.Parsed.Valid) parsed).job();
     }
 

@@ -25,7 +25,8 @@ import org.junit.jupiter.api.Test;
 /** What a reader sees of an answer that does not fit. */
 class MisfitDocumentTest {
     private static final JobFailure FAILURE = JobFailure.misfit(
-                    "it does not fit", new JobFailure.Misfit("{}", List.of(new JobFailure.Misfit.Violation("/a", "is missing"))))
+                    "it does not fit",
+                    new JobFailure.Misfit("{}", List.of(new JobFailure.Misfit.Violation("/a", "is missing"))))
             .atNode("gpu-a");
 
     private final WireSchemas schemas = new WireSchemas();
@@ -42,9 +43,7 @@ class MisfitDocumentTest {
         String event = event(FAILURE);
 
         schemas.check("event.schema.json", event);
-        assertThat(schemas.parse(event).path("error"))
-                .isEqualTo(schemas.parse(
-                        """
+        assertThat(schemas.parse(event).path("error")).isEqualTo(schemas.parse("""
                         {"message":"it does not fit","type":"server_error","code":"invalid_result","retryable":false,"node":"gpu-a",
                          "violations":[{"path":"/a","message":"is missing"}],"text":"{}"}"""));
     }

@@ -89,11 +89,9 @@ class AnswerSchemaTest {
                 "http://json-schema.org/draft-06/schema#"
             })
     void a_schema_may_name_its_draft(String draft) throws InvalidField {
-        String schema =
-                """
+        String schema = """
                 {"$schema": "%s", "$id": "https://example.com/x", "$ref": "#/definitions/a",
-                 "definitions": {"a": {"type": "array", "items": {"const": 1}}}}"""
-                        .formatted(draft);
+                 "definitions": {"a": {"type": "array", "items": {"const": 1}}}}""".formatted(draft);
 
         assertThat(violations(schema, "[1, 1]")).isEmpty();
         assertThat(violations(schema, "[1, 2]")).hasSize(1).allMatch(one -> one.startsWith("/1: "));
@@ -143,8 +141,7 @@ class AnswerSchemaTest {
 
     @Test
     void a_name_of_a_property_is_no_keyword() throws InvalidField {
-        String schema =
-                """
+        String schema = """
                 {"properties": {"$ref": {"type": "string"}, "$id": {"type": "string"}, "pattern": {"type": "string"}},
                  "const": {"$ref": "http://example.com", "pattern": "(("}}""";
 
@@ -154,8 +151,7 @@ class AnswerSchemaTest {
 
     @Test
     void a_tree_may_refer_to_itself() throws InvalidField {
-        String schema =
-                """
+        String schema = """
                 {"type": "object", "required": ["value"],
                  "properties": {"value": {"type": "integer"}, "next": {"$ref": "#"}}}""";
 
@@ -182,8 +178,8 @@ class AnswerSchemaTest {
         String values = IntStream.range(0, 500)
                 .mapToObj(i -> "\"" + "v".repeat(100) + i + "\"")
                 .collect(Collectors.joining(","));
-        List<JobFailure.Misfit.Violation> violations = schema("{\"items\":{\"enum\":[" + values + "]}}")
-                .violations("[" + "0,".repeat(999) + "0]");
+        List<JobFailure.Misfit.Violation> violations =
+                schema("{\"items\":{\"enum\":[" + values + "]}}").violations("[" + "0,".repeat(999) + "0]");
 
         assertThat(violations).hasSize(AnswerSchema.MOST_VIOLATIONS);
         assertThat(violations)
@@ -194,8 +190,9 @@ class AnswerSchemaTest {
     @Test
     void a_large_and_honest_answer_is_checked_to_its_end() throws InvalidField {
         String one = "{\"name\":\"Ada Lovelace\",\"age\":36,\"tags\":[\"a\",\"b\"]}";
-        String schema = "{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/person\"},\"$defs\":{\"person\":%s,\"tag\":%s}}"
-                .formatted(PERSON, "{\"enum\":[\"a\",\"b\"]}");
+        String schema =
+                "{\"type\":\"array\",\"items\":{\"$ref\":\"#/$defs/person\"},\"$defs\":{\"person\":%s,\"tag\":%s}}"
+                        .formatted(PERSON, "{\"enum\":[\"a\",\"b\"]}");
         String text = "[" + (one + ",").repeat(9_999) + one.replace("36", "\"36\"") + "]";
 
         assertThat(text.length()).isGreaterThan(500_000);
@@ -224,8 +221,7 @@ class AnswerSchemaTest {
 
     @Test
     void references_that_double_at_each_level_of_the_answer_are_given_up() throws InvalidField {
-        String schema =
-                """
+        String schema = """
                 {"allOf": [{"properties": {"a": {"$ref": "#"}}}, {"properties": {"a": {"$ref": "#"}}}]}""";
 
         isGivenUp(schema, "{\"a\":".repeat(100) + "1" + "}".repeat(100));
@@ -273,7 +269,8 @@ class AnswerSchemaTest {
         Locale before = Locale.getDefault();
         try {
             Locale.setDefault(Locale.GERMAN);
-            assertThat(violations("{\"maximum\":1000}", "12345")).containsExactly(": must have a maximum value of 1000");
+            assertThat(violations("{\"maximum\":1000}", "12345"))
+                    .containsExactly(": must have a maximum value of 1000");
         } finally {
             Locale.setDefault(before);
         }
