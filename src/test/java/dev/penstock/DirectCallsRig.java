@@ -14,6 +14,7 @@ import dev.penstock.wire.Json;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.URI;
@@ -77,7 +78,7 @@ final class DirectCallsRig implements AutoCloseable {
     /** Returns the documents of a stream, without the mark of its end. */
     static List<JsonNode> documents(String stream) {
         List<JsonNode> documents = new ArrayList<>();
-        for (String event : stream.split("\n\n")) {
+        for (String event : stream.strip().split("\n\n", -1)) {
             assertThat(event).startsWith("data: ");
             if (!event.equals("data: [DONE]")) {
                 documents.add(Objects.requireNonNull(Json.parseLenient(event.substring(6)), event));
@@ -118,7 +119,8 @@ final class DirectCallsRig implements AutoCloseable {
     Socket connection(String body) throws IOException {
         Socket socket = new Socket();
         socket.setReceiveBufferSize(4_096);
-        socket.connect(new InetSocketAddress("127.0.0.1", penstock.url().getPort()));
+        socket.connect(new InetSocketAddress(
+                InetAddress.getLoopbackAddress(), penstock.url().getPort()));
         byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
         socket.getOutputStream()
                 .write(

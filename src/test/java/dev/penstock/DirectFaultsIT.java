@@ -25,6 +25,7 @@ import java.net.URI;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -74,7 +75,9 @@ class DirectFaultsIT {
 
     @Test
     void a_client_that_reads_nothing_is_dropped() throws InterruptedException, IOException {
-        rig.fake.script(_ -> Answer.tokens(200_000));
+        // more than the buffers of both ends of the connection hold
+        rig.fake.script(_ ->
+                Answer.tokens(Collections.nCopies(40_000, "x".repeat(1_000))).every(Duration.ofMillis(1)));
 
         try (Socket deaf = rig.connection(chat("deaf", ",\"stream\":true"))) {
             rig.fake.await(stats -> stats.cancelled() == 1, PATIENCE);
@@ -157,6 +160,7 @@ class DirectFaultsIT {
         rig.fake.script(_ -> Answer.unicode(50).every(Duration.ofMillis(100)));
         try (PenstockProcess stopping = PenstockProcess.with(rig.broker.bootstrap())
                 .node("fake", "vllm", URI.create(rig.fake.url()), 8)
+                .name("stopping")
                 .config("penstock.groups-prefix", "stopping.")
                 .startReady()) {
             HttpResponse<InputStream> stream = DirectCallsRig.open(stopping, chat("Hi", ",\"stream\":true"));

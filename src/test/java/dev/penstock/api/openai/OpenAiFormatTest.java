@@ -37,7 +37,7 @@ class OpenAiFormatTest {
     private static List<JsonNode> documents(String stream) {
         List<JsonNode> documents = new ArrayList<>();
         assertThat(stream).endsWith("\n\ndata: [DONE]\n\n");
-        for (String event : stream.split("\n\n")) {
+        for (String event : stream.strip().split("\n\n", -1)) {
             assertThat(event).startsWith("data: ").doesNotContain("\n");
             if (!event.equals("data: [DONE]")) {
                 documents.add(Objects.requireNonNull(Json.parseLenient(event.substring("data: ".length()))));
