@@ -32,6 +32,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 class CallsWalkTest {
     private static final List<String> MODELS = List.of("llama", "phi");
+    private static final List<Priority> PRIORITIES = List.of(Priority.values());
     private static final int EVENTS = 400;
     private static final Map<String, TenantLimits> LIMITS = Map.of(
             "few",
@@ -136,7 +137,7 @@ class CallsWalkTest {
         private Wait next(String topic) {
             String model = MODELS.get(chance.nextInt(MODELS.size()));
             String tenant = List.of("any", "few", "slow").get(chance.nextInt(3));
-            Priority priority = Priority.values()[chance.nextInt(3)];
+            Priority priority = PRIORITIES.get(chance.nextInt(3));
             return wait(turns++, model, tenant, priority, topic, false, Set.of(), Map.of());
         }
 
