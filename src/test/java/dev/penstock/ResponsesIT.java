@@ -100,7 +100,8 @@ class ResponsesIT extends TwoReplicas {
     void a_background_response_is_found_at_every_replica() throws InterruptedException {
         fake.script(_ -> Answer.unicode(40).every(Duration.ofMillis(20)));
 
-        JsonNode created = create("'input':'Hi','instructions':'Be brief.','background':true,'metadata':{'order':'42'}");
+        JsonNode created =
+                create("'input':'Hi','instructions':'Be brief.','background':true,'metadata':{'order':'42'}");
 
         assertThat(created.path("status").asText()).isEqualTo("queued");
         String id = created.path("id").asText();
@@ -111,7 +112,7 @@ class ResponsesIT extends TwoReplicas {
         assertThat(done.path("model").asText()).isEqualTo("tiny");
         assertThat(done.path("usage").path("output_tokens").asInt()).isPositive();
         assertThat(done.path("created_at")).isEqualTo(created.path("created_at"));
-        assertThat((JsonNode) get(first.url(), id)).isEqualTo(done);
+        assertThat(get(first.url(), id)).isEqualTo(done);
         Rest.Reply job = Rest.get(second.url(), "/v1/jobs/" + id);
         SCHEMAS.check("job-object.schema.json", job.body());
         assertThat(job.json().path("status").asText()).isEqualTo("completed");
@@ -125,7 +126,8 @@ class ResponsesIT extends TwoReplicas {
         fake.reset();
         fake.script(_ -> Answer.unicode(10).every(Duration.ofMillis(5)));
 
-        JsonNode two = create("'input':'Two','store':true,'previous_response_id':'" + one.path("id").asText() + "'");
+        JsonNode two = create("'input':'Two','store':true,'previous_response_id':'"
+                + one.path("id").asText() + "'");
 
         assertThat(two.path("previous_response_id")).isEqualTo(one.path("id"));
         JsonNode sent = fake.requests().getFirst().request().body();
@@ -149,7 +151,7 @@ class ResponsesIT extends TwoReplicas {
         JsonNode ended = client.last().path("response");
         assertThat(client.sent()).isEqualTo(text(ended)).isNotEmpty();
         awaitStatus(second.url(), client.id(), "completed");
-        assertThat((JsonNode) get(second.url(), client.id())).isEqualTo(ended);
+        assertThat(get(second.url(), client.id())).isEqualTo(ended);
         // a later reader at the other replica gets the same events
         Client later = new Client();
         later.read(stream(second.url(), client.id(), null), Integer.MAX_VALUE);
@@ -196,8 +198,7 @@ class ResponsesIT extends TwoReplicas {
         awaitStatus(second.url(), id, "in_progress");
         assertThat(Rest.delete(second.url(), "/v1/responses/" + id).status()).isEqualTo(400);
 
-        Rest.Reply cancelled =
-                Rest.post(second.url(), "/v1/responses/" + id + "/cancel", "application/json", "");
+        Rest.Reply cancelled = Rest.post(second.url(), "/v1/responses/" + id + "/cancel", "application/json", "");
 
         assertThat(cancelled.status()).as(cancelled.body()).isEqualTo(200);
         assertThat(cancelled.json().path("status").asText()).isEqualTo("cancelled");

@@ -79,8 +79,7 @@ abstract class PlayedJob {
     }
 
     /** Reads as a client does that resumes after this number: until the end, or an error event. */
-    static List<StreamEvent> read(
-            List<Watch.Next.Event> events, @Nullable Long firstOffset, @Nullable Long after) {
+    static List<StreamEvent> read(List<Watch.Next.Event> events, @Nullable Long firstOffset, @Nullable Long after) {
         JobStream stream = stream(firstOffset, after);
         List<StreamEvent> all = new ArrayList<>(stream.begin());
         for (Watch.Next.Event event : events) {

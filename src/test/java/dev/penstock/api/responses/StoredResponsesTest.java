@@ -58,10 +58,7 @@ class StoredResponsesTest {
 
     private JobRow running() {
         return after(
-                accepted(),
-                1,
-                0,
-                new JobEvent.Started("n", "vllm", "llama", Instant.EPOCH, RECORD, Map.of(), null));
+                accepted(), 1, 0, new JobEvent.Started("n", "vllm", "llama", Instant.EPOCH, RECORD, Map.of(), null));
     }
 
     private JobRow completed(String reason, boolean truncated) {
@@ -165,8 +162,7 @@ class StoredResponsesTest {
         JobEvent.Rejected refusal =
                 new JobEvent.Rejected(RECORD, RECORD, JobFailure.of(JobFailure.Code.TOO_LARGE, "too large"));
         EventMark mark = new EventMark(EventMark.Kind.REJECTED, 0, "run", 0);
-        JobRow row = accepted()
-                .rejectedBy(10, 1_700_000_009_000L, Bytes.wrap(EventDocument.write(ID, mark, refusal)));
+        JobRow row = accepted().rejectedBy(10, 1_700_000_009_000L, Bytes.wrap(EventDocument.write(ID, mark, refusal)));
 
         ObjectNode response = shown(row);
 
