@@ -112,7 +112,7 @@ class ResponsesIT extends TwoReplicas {
         assertThat(done.path("model").asText()).isEqualTo("tiny");
         assertThat(done.path("usage").path("output_tokens").asInt()).isPositive();
         assertThat(done.path("created_at")).isEqualTo(created.path("created_at"));
-        assertThat((JsonNode) get(first.url(), id)).isEqualTo(done);
+        assertThat(get(first.url(), id)).isEqualTo(done);
         Rest.Reply job = Rest.get(second.url(), "/v1/jobs/" + id);
         SCHEMAS.check("job-object.schema.json", job.body());
         assertThat(job.json().path("status").asText()).isEqualTo("completed");
@@ -151,7 +151,7 @@ class ResponsesIT extends TwoReplicas {
         JsonNode ended = client.last().path("response");
         assertThat(client.sent()).isEqualTo(text(ended)).isNotEmpty();
         awaitStatus(second.url(), client.id(), "completed");
-        assertThat((JsonNode) get(second.url(), client.id())).isEqualTo(ended);
+        assertThat(get(second.url(), client.id())).isEqualTo(ended);
         // a later reader at the other replica gets the same events
         Client later = new Client();
         later.read(stream(second.url(), client.id(), null), Integer.MAX_VALUE);

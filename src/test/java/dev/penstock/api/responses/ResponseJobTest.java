@@ -16,6 +16,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 
 class ResponseJobTest {
@@ -23,9 +24,7 @@ class ResponseJobTest {
             "{'model':'fast','input':'Hi','instructions':'Be brief.','background':true,'metadata':{'a':'b'},'tools':[{'type':'function','name':'f','parameters':{'type':'object'}}],'tool_choice':'auto','temperature':0.5,'reasoning':{'effort':'low'},'text':{'format':{'type':'json_object'}},'previous_response_id':'resp_0'}";
 
     private static JsonNode json(String text) {
-        JsonNode node = Json.parseLenient(text.replace('\'', '"'));
-        assertThat(node).isNotNull();
-        return node;
+        return Objects.requireNonNull(Json.parseLenient(text.replace('\'', '"')), text);
     }
 
     private static byte[] document(Map<String, String> routing) throws InvalidField {

@@ -16,6 +16,7 @@ import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 
 class ResponsesFormatTest {
@@ -31,9 +32,7 @@ class ResponsesFormatTest {
     }
 
     private static JsonNode json(String text) {
-        JsonNode node = Json.parseLenient(text.replace('\'', '"'));
-        assertThat(node).isNotNull();
-        return node;
+        return Objects.requireNonNull(Json.parseLenient(text.replace('\'', '"')), text);
     }
 
     private static TokenEvent content(String text) {
@@ -256,10 +255,10 @@ class ResponsesFormatTest {
                         List.of(reasoning("Hm."), content("Hello"), call(0, "c1", "f", "{}")),
                         List.of(new TokenEvent.Finish(0, "tool_calls"))));
 
-        JsonNode whole = Json.parseLenient(new String(format(asked).whole(answer.build(HEAD)), StandardCharsets.UTF_8));
+        JsonNode whole = Objects.requireNonNull(
+                Json.parseLenient(new String(format(asked).whole(answer.build(HEAD)), StandardCharsets.UTF_8)));
 
         assertThat((JsonNode) reader.response()).isEqualTo(whole);
-        assertThat(whole).isNotNull();
         assertThat(whole.path("instructions").asText()).isEqualTo("I");
         assertThat(whole.path("temperature").asDouble()).isEqualTo(0.5);
         assertThat(whole.path("store").asBoolean()).isFalse();

@@ -8,15 +8,14 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.wire.InvalidField;
 import dev.penstock.wire.Json;
 import java.util.List;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class ResponsesRequestTest {
     private static JsonNode json(String text) {
-        JsonNode node = Json.parseLenient(text.replace('\'', '"'));
-        assertThat(node).as(text).isNotNull();
-        return node;
+        return Objects.requireNonNull(Json.parseLenient(text.replace('\'', '"')), text);
     }
 
     private static ResponsesRequest parse(String fields) throws InvalidField {

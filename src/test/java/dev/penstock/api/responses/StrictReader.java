@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.wire.Json;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * Reads a streamed response as strictly as OpenAI's clients do: the first event is {@code response.created}, the numbers
@@ -28,8 +29,7 @@ final class StrictReader {
                 assertThat(lines).hasSize(2);
                 assertThat(lines[0]).startsWith("event: ");
                 assertThat(lines[1]).startsWith("data: ");
-                JsonNode data = Json.parseLenient(lines[1].substring(6));
-                assertThat(data).isNotNull();
+                JsonNode data = Objects.requireNonNull(Json.parseLenient(lines[1].substring(6)), block);
                 assertThat(data.path("type").asText()).isEqualTo(lines[0].substring(7));
                 accept(data);
             }
