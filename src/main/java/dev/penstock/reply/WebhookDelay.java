@@ -7,16 +7,18 @@ import java.time.Duration;
  * partition is always the next record to become due.
  */
 public enum WebhookDelay {
-    NONE(Duration.ZERO),
-    SECONDS(Duration.ofSeconds(5)),
-    HALF_A_MINUTE(Duration.ofSeconds(30)),
-    MINUTES(Duration.ofMinutes(2)),
-    TEN_MINUTES(Duration.ofMinutes(10)),
-    HOUR(Duration.ofHours(1));
+    NONE(0, Duration.ZERO),
+    SECONDS(1, Duration.ofSeconds(5)),
+    HALF_A_MINUTE(2, Duration.ofSeconds(30)),
+    MINUTES(3, Duration.ofMinutes(2)),
+    TEN_MINUTES(4, Duration.ofMinutes(10)),
+    HOUR(5, Duration.ofHours(1));
 
+    private final int partition;
     private final Duration length;
 
-    WebhookDelay(Duration length) {
+    WebhookDelay(int partition, Duration length) {
+        this.partition = partition;
         this.length = length;
     }
 
@@ -39,6 +41,6 @@ public enum WebhookDelay {
      * @param partitions the number of partitions of the topic; if it has too few, the longest delays share the last one
      */
     public int partition(int partitions) {
-        return Math.min(ordinal(), partitions - 1);
+        return Math.min(partition, partitions - 1);
     }
 }
