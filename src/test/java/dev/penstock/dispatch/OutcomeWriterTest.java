@@ -387,11 +387,7 @@ class OutcomeWriterTest {
         topic.stream()
                 .filter(event -> event.path("job").path("attempt").asInt() == attempt)
                 .filter(event -> event.path("job").path("event").asText().equals("chunk"))
-                .forEach(event -> text.append(event.path("choices")
-                        .path(0)
-                        .path("delta")
-                        .path("content")
-                        .asText()));
+                .forEach(event -> text.append(event.at("/choices/0/delta/content").asText()));
         return text.toString();
     }
 
