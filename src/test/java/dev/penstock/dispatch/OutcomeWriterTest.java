@@ -387,7 +387,8 @@ class OutcomeWriterTest {
         topic.stream()
                 .filter(event -> event.path("job").path("attempt").asInt() == attempt)
                 .filter(event -> event.path("job").path("event").asText().equals("chunk"))
-                .forEach(event -> text.append(event.at("/choices/0/delta/content").asText()));
+                .forEach(event ->
+                        text.append(event.at("/choices/0/delta/content").asText()));
         return text.toString();
     }
 

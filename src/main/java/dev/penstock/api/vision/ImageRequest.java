@@ -88,7 +88,7 @@ record ImageRequest(ObjectNode body, boolean single) {
     /** A part that is no file has the image as JSON has it. */
     private static String image(MultipartForm.Part part) throws InvalidField {
         if (part.isFile()) {
-            return ImageData.url(IMAGE, part.type(), part.content());
+            return ImageData.url(IMAGE, part.type(), part.content().getBytes());
         }
         String text = part.text();
         ImageData.check(IMAGE, text);

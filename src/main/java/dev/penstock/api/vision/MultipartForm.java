@@ -1,6 +1,7 @@
 package dev.penstock.api.vision;
 
 import dev.penstock.wire.InvalidField;
+import io.vertx.core.buffer.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
@@ -39,13 +40,13 @@ final class MultipartForm {
      * @param type the part's content type without parameters; null if it has none
      * @param isFile whether the part has the name of a file
      */
-    record Part(String name, @Nullable String type, boolean isFile, byte[] content) {
+    record Part(String name, @Nullable String type, boolean isFile, Buffer content) {
         /** Returns the content as text. */
         String text() throws InvalidField {
             try {
                 return StandardCharsets.UTF_8
                         .newDecoder()
-                        .decode(ByteBuffer.wrap(content))
+                        .decode(ByteBuffer.wrap(content.getBytes()))
                         .toString();
             } catch (CharacterCodingException e) {
                 throw new InvalidField(name, "is no UTF-8 text", e);
@@ -135,7 +136,7 @@ final class MultipartForm {
         if (name == null || name.isEmpty()) {
             throw malformed("a part has no name");
         }
-        return new Part(name, type, isFile, content);
+        return new Part(name, type, isFile, Buffer.buffer(content));
     }
 
     private boolean isAt(byte[] what, int at) {

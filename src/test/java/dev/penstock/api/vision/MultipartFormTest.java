@@ -59,7 +59,7 @@ class MultipartFormTest {
     void the_boundary_may_be_quoted(String type) throws Exception {
         assertThat(parts("--XX\r\ncontent-disposition:form-data;name=a\r\n\r\n\r\n--XX--", type))
                 .singleElement()
-                .satisfies(part -> assertThat(part.content()).isEmpty());
+                .satisfies(part -> assertThat(part.content().length()).isZero());
     }
 
     @Test
