@@ -46,11 +46,18 @@ class TaskCallsIT extends ApiRig {
         Rest.Reply json = ok(Rest.post(
                 penstock.url(), "/v1/describe", JSON, "{\"image\":\"" + GIF + "\",\"prompt\":\"What is it?\"}"));
         Rest.Reply form = ok(Rest.post(
-                penstock.url(),
-                "/v1/describe",
-                "multipart/form-data; boundary=XX",
-                "--XX\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a.gif\"\r\nContent-Type: image/gif\r\n\r\nGIF89a\r\n"
-                        + "--XX\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\nWhat is it?\r\n--XX--\r\n"));
+                penstock.url(), "/v1/describe", "multipart/form-data; boundary=XX", """
+                --XX
+                Content-Disposition: form-data; name="image"; filename="a.gif"
+                Content-Type: image/gif
+
+                GIF89a
+                --XX
+                Content-Disposition: form-data; name="prompt"
+
+                What is it?
+                --XX--
+                """.replace("\n", "\r\n")));
 
         for (Rest.Reply reply : new Rest.Reply[] {json, form}) {
             assertThat(reply.json().path("description").asText()).isEqualTo("A cat on a sofa.");
