@@ -107,7 +107,7 @@ public final class JobObject {
      */
     private static @Nullable RawValue response(String event) {
         LargeObject root = LargeObject.of(event);
-        if (root == null || !(root.has("choices") || root.has("data"))) {
+        if (root == null || !(root.has("choices") || root.has("data") || root.has("results"))) {
             return null;
         }
         String answer = root.without(ADDED);
