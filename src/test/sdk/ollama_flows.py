@@ -52,7 +52,7 @@ def embed():
 
 
 def models():
-    expect("sse" in [model.model for model in client.list().models], True)
+    expect("sse:latest" in [model.model for model in client.list().models], True)
     client.ps()
     client.show("sse")
 

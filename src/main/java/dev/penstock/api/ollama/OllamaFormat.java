@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,6 +26,9 @@ import org.jspecify.annotations.Nullable;
  * client gave, as at Ollama. Tool calls come whole, in a line of their own before the last line.
  */
 final class OllamaFormat implements AnswerFormat {
+    /** NEXT LINE, LINE SEPARATOR and PARAGRAPH SEPARATOR. */
+    private static final Pattern LINE_ENDS = Pattern.compile("[\\x{85}\\x{2028}\\x{2029}]");
+
     static final String NDJSON = "application/x-ndjson";
 
     private final Shape shape;
@@ -273,7 +277,13 @@ final class OllamaFormat implements AnswerFormat {
         return choice.text().getOrDefault(field, "");
     }
 
+    /** Returns a line. The Python client (ollama 0.6.3) ends a line also at Unicode's own line ends, so these are escaped. */
     private static String text(ObjectNode line) {
-        return new String(Json.bytes(line), StandardCharsets.UTF_8) + "\n";
+        String json = new String(Json.bytes(line), StandardCharsets.UTF_8);
+        return LINE_ENDS
+                        .matcher(json)
+                        .replaceAll(
+                                end -> "\\\\u%04x".formatted((int) end.group().charAt(0)))
+                + "\n";
     }
 }

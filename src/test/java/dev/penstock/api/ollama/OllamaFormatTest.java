@@ -302,6 +302,18 @@ class OllamaFormatTest {
         return lines(written.toString());
     }
 
+    /** Python's {@code str.splitlines} also ends a line at these characters. */
+    @Test
+    void a_line_ends_only_at_its_end() {
+        String text = "a\u0085b\u2028c\u2029d";
+
+        String line = format(OllamaFormat.Shape.CHAT, "tiny")
+                .piece(head(Task.CHAT), List.of(new TokenEvent.Text(0, TokenEvent.Field.CONTENT, text)));
+
+        assertThat(line).contains("a\\u0085b\\u2028c\\u2029d");
+        assertThat(parsed(line).at("/message/content").asText()).isEqualTo(text);
+    }
+
     private static Answer answer(String recorded, OllamaFormat.Shape shape) {
         OllamaStream parser = new OllamaStream(shape == OllamaFormat.Shape.CHAT);
         Answer.Builder answer = new Answer.Builder();
