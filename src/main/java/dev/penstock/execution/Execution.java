@@ -315,7 +315,7 @@ public final class Execution {
             case AttemptStream.End.Failed(JobFailure failure) -> {
                 attempt.slot().failed(failure);
                 boolean spoke = attempt.firstTokenMillis() != null;
-                if (request.repair(failure)) {
+                if (sink.mayStartOver() && request.repair(failure)) {
                     transcript.end();
                     yield new Step.Again(failure, false);
                 }

@@ -50,9 +50,12 @@ public final class MessagesResource {
     @POST
     @Path("/count_tokens")
     @Produces(MediaType.APPLICATION_JSON)
-    public ObjectNode count(@QueryParam("beta") @Nullable String beta, byte[] document) throws InterruptedException {
+    public ObjectNode count(@QueryParam("beta") @Nullable String beta, byte[] document, @Context RoutingContext call)
+            throws InterruptedException {
         ObjectNode chat = parsed(document, MessagesRequest.Purpose.COUNT);
-        return Json.mapper().createObjectNode().put("input_tokens", counts.of(chat));
+        return Json.mapper()
+                .createObjectNode()
+                .put("input_tokens", counts.of(chat, call.request().headers()::getAll));
     }
 
     private ObjectNode parsed(byte[] document, MessagesRequest.Purpose purpose) {

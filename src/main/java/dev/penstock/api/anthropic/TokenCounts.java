@@ -2,6 +2,7 @@ package dev.penstock.api.anthropic;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.api.call.ApiException;
+import dev.penstock.api.direct.CallDocument;
 import dev.penstock.job.JobFailure;
 import dev.penstock.job.JobId;
 import dev.penstock.job.Priority;
@@ -18,13 +19,14 @@ import dev.penstock.route.match.Rules;
 import dev.penstock.schedule.RoutePreview;
 import dev.penstock.settings.Conditions;
 import dev.penstock.settings.Settings;
-import dev.penstock.wire.Json;
 import dev.penstock.wire.document.JobDocument;
 import jakarta.inject.Singleton;
 import java.time.Clock;
 import java.time.Duration;
+import java.util.List;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.Function;
 
 /**
  * Counts the tokens of a chat at the node that would get it now. If this node cannot count, or if there is no node, the
@@ -54,9 +56,10 @@ public final class TokenCounts {
         rules = new Rules(settings);
     }
 
-    long of(ObjectNode chat) throws InterruptedException {
-        PromptJob job = job(chat);
-        Decision decision = rules.decide(job, NO_TOPIC.name(), Conditions.Source.REST);
+    /** @param headers returns all values of a header of the call */
+    long of(ObjectNode chat, Function<String, List<String>> headers) throws InterruptedException {
+        PromptJob job = job(chat, headers);
+        Decision decision = rules.decide(job, NO_TOPIC.name(), Conditions.Source.OPENAI);
         RoutePreview.Preview shown =
                 preview.of(RouteKey.of(job, decision), Demand.of(job, decision.rule(), settings.parameters()));
         if (shown.candidates().isEmpty()) {
@@ -79,9 +82,8 @@ public final class TokenCounts {
         }
     }
 
-    private PromptJob job(ObjectNode chat) {
-        JobDocument.Parsed parsed = JobDocument.parse(
-                Json.bytes(chat), new JobDocument.Arrival(null, ID, clock.instant()), settings.defaults(NO_TOPIC));
+    private PromptJob job(ObjectNode chat, Function<String, List<String>> headers) {
+        JobDocument.Parsed parsed = CallDocument.parse(chat, headers, ID, clock.instant(), settings.defaults(NO_TOPIC));
         return switch (parsed) {
             case JobDocument.Parsed.Valid(PromptJob job) -> job;
             case JobDocument.Parsed.Refused(JobId _, JobFailure failure) -> throw new ApiException(failure);

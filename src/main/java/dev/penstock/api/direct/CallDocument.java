@@ -12,11 +12,11 @@ import java.util.TreeMap;
 import java.util.function.Function;
 
 /** Turns the request of a direct call into a job. Its headers stand for fields of the object {@code job}. */
-final class CallDocument {
+public final class CallDocument {
     private static final String HEADER = "x-penstock-";
     private static final List<String> FIELDS = List.of("priority", "timeout", "session", "pool", "node", "cache");
     /** The fields of {@code job} that belong to a record. */
-    private static final List<String> OF_RECORDS = List.of("id", "reply_topic");
+    private static final List<String> OF_RECORDS = List.of("id", "reply_topic", "webhook", "response");
 
     private static final Map<String, String> SERVICE_TIERS = Map.of("flex", "low", "priority", "high");
 
@@ -29,7 +29,7 @@ final class CallDocument {
      * @param headers returns all values of a header
      * @param id the id of the job
      */
-    static JobDocument.Parsed parse(
+    public static JobDocument.Parsed parse(
             ObjectNode body,
             Function<String, List<String>> headers,
             JobId id,

@@ -17,6 +17,7 @@ import dev.penstock.job.PromptJob;
 import dev.penstock.reply.UsageTopic;
 import dev.penstock.settings.Settings;
 import dev.penstock.wire.document.JobDocument;
+import dev.penstock.wire.document.ResultDocument;
 import dev.penstock.wire.record.TraceHeader;
 import io.opentelemetry.api.trace.Span;
 import io.opentelemetry.context.Context;
@@ -81,14 +82,23 @@ public class DirectCalls {
         try {
             return switch (CallDocument.parse(body, call.request().headers()::getAll, id, now, defaults)) {
                 case JobDocument.Parsed.Refused refused -> error(asked, null, refused.failure());
-                case JobDocument.Parsed.Valid(PromptJob job) ->
-                    job.stream()
+                case JobDocument.Parsed.Valid(PromptJob given) -> {
+                    PromptJob job = withResultRule(given);
+                    yield job.stream()
                             ? streamed(asked, places.opened(call, () -> start(asked, job)))
                             : whole(asked, start(asked, job));
+                }
             };
         } catch (ApiException e) {
             return error(asked, null, e.failure());
         }
+    }
+
+    /** Returns the job with the schema of its {@code response_format} as the form of its result. */
+    private static PromptJob withResultRule(PromptJob job) {
+        return job.result() == null
+                ? ResultDocument.ofResponseFormat(job).map(job::with).orElse(job)
+                : job;
     }
 
     /** Returns the caller's own id if it is valid, else the id of the job. */

@@ -28,7 +28,7 @@ public final class RerankResource {
     /** @param document the body of a rerank job */
     @POST
     @Consumes(MediaType.APPLICATION_JSON)
-    @Produces(MediaType.APPLICATION_JSON)
+    @Produces(MediaType.WILDCARD)
     public Response rerank(byte[] document, @Context RoutingContext call) throws InterruptedException {
         try {
             return calls.answer(call, TaskBody.of(document, Task.RERANK), new ScoreFormat());

@@ -28,7 +28,7 @@ public final class ScoreResource {
     /** @param document the body of a score job */
     @POST
     @Consumes(MediaType.APPLICATION_JSON)
-    @Produces(MediaType.APPLICATION_JSON)
+    @Produces(MediaType.WILDCARD)
     public Response score(byte[] document, @Context RoutingContext call) throws InterruptedException {
         try {
             return calls.answer(call, TaskBody.of(document, Task.SCORE), new ScoreFormat());

@@ -14,7 +14,7 @@ import jakarta.ws.rs.core.Response;
 
 /** Describes images. */
 @Path("/v1/describe")
-@Produces(MediaType.APPLICATION_JSON)
+@Produces(MediaType.WILDCARD)
 @RunOnVirtualThread
 public final class DescribeResource {
     private final ImageCalls calls;

@@ -14,7 +14,7 @@ import jakarta.ws.rs.core.Response;
 
 /** Names what images show, as short tags. */
 @Path("/v1/tag")
-@Produces(MediaType.APPLICATION_JSON)
+@Produces(MediaType.WILDCARD)
 @RunOnVirtualThread
 public final class TagResource {
     private final ImageCalls calls;

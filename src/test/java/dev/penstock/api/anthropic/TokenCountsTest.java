@@ -92,7 +92,7 @@ class TokenCountsTest {
     private long count(String document) throws InterruptedException {
         byte[] bytes = document.replace("%s", WORDS).replace('\'', '"').getBytes(StandardCharsets.UTF_8);
         return switch (MessagesRequest.parse(bytes, Purpose.COUNT, AllowedHosts.NONE)) {
-            case Parsed.Valid(ObjectNode chat) -> counts.of(chat);
+            case Parsed.Valid(ObjectNode chat) -> counts.of(chat, _ -> List.of());
             case Parsed.Refused(JobFailure failure) -> throw new AssertionError(failure);
         };
     }
