@@ -108,6 +108,12 @@ public final class DirectCall {
         whenDropped = action;
     }
 
+    /** Ends the call and the connection of its caller, because the answer cannot be written. */
+    public void cut() {
+        leave();
+        whenDropped.run();
+    }
+
     /** Ends the call because its caller has left. Does nothing if the call has ended. */
     public void leave() {
         signal.stop(StopSignal.Reason.CANCELLED);
@@ -167,8 +173,7 @@ public final class DirectCall {
 
     private void drop() {
         LOG.infof("job=%s its caller read nothing for too long: the call ends (penstock.api.answer-timeout)", job.id());
-        leave();
-        whenDropped.run();
+        cut();
     }
 
     /** Hands the end to the caller first. What follows may wait. */

@@ -335,6 +335,9 @@ public final class Execution {
                     }
                 }
                 keepPublished();
+                if (!sink.mayStartOver() && transcript.continuable().isEmpty()) {
+                    yield done(Outcome.of(new JobEvent.Failed(failure, execution, job.metadata()), event, node));
+                }
                 Instant now = now();
                 RetryPlan.Failed failed = plan.failed(failure, attempt, now);
                 yield switch (plan.after(failed, now, limits.left(now), entry::mayHaveOther)) {

@@ -200,7 +200,7 @@ public final class JobReplies {
             announcement.before(new EventMark(kind, attempt, run, seq), value).get();
             return true;
         } catch (ExecutionException e) {
-            noteFailure(e);
+            hasFailed = true;
             LOG.warnf("job=%s the broker did not take the record for its webhook: %s", id, Reason.of(e));
             return false;
         }

@@ -26,6 +26,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Semaphore;
 import java.util.function.Function;
 
 /**
@@ -35,6 +36,8 @@ import java.util.function.Function;
 @Singleton
 public final class TokenCounts {
     private static final Duration PATIENCE = Duration.ofSeconds(3);
+    /** More counts at once get the estimate, because a count takes no slot of its node. */
+    private static final int MOST_AT_ONCE = 8;
 
     /** Always the same, so that a rule that splits the jobs sends every count to the same side. */
     private static final JobId ID = new JobId("count_tokens");
@@ -42,6 +45,7 @@ public final class TokenCounts {
     private static final Settings.JobTopic NO_TOPIC =
             new Settings.JobTopic("", Priority.NORMAL, JobDocument.DEFAULT_TENANT, 1);
 
+    private final Semaphore places = new Semaphore(MOST_AT_ONCE);
     private final Nodes nodes;
     private final RoutePreview preview;
     private final Rules rules;
@@ -67,8 +71,14 @@ public final class TokenCounts {
         }
         RoutePreview.Candidate first = shown.candidates().getFirst();
         Node node = nodes.find(first.node()).orElse(null);
-        OptionalLong counted = node == null ? OptionalLong.empty() : at(node, first.model(), job, decision);
-        return counted.orElse(shown.promptTokens());
+        if (node == null || !places.tryAcquire()) {
+            return shown.promptTokens();
+        }
+        try {
+            return at(node, first.model(), job, decision).orElse(shown.promptTokens());
+        } finally {
+            places.release();
+        }
     }
 
     private static OptionalLong at(Node node, String model, PromptJob job, Decision decision)

@@ -44,7 +44,8 @@ final class AnswerStream {
             Thread.currentThread().interrupt();
         } catch (RuntimeException e) {
             LOG.error("the answer of a direct call could not be written", e);
-            call.leave();
+            // the caller must not take the answer for a complete one
+            call.cut();
         }
     }
 

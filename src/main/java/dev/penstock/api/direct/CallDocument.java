@@ -16,7 +16,7 @@ public final class CallDocument {
     private static final String HEADER = "x-penstock-";
     private static final List<String> FIELDS = List.of("priority", "timeout", "session", "pool", "node", "cache");
     /** The fields of {@code job} that belong to a record. */
-    private static final List<String> OF_RECORDS = List.of("id", "reply_topic", "webhook", "response");
+    private static final List<String> OF_RECORDS = List.of("id", "reply_topic", "retry_of", "webhook", "response");
 
     private static final Map<String, String> SERVICE_TIERS = Map.of("flex", "low", "priority", "high");
 

@@ -199,8 +199,8 @@ final class OutputEvents {
     /** Closes the open items, except for calls whose arguments are not complete. */
     private void closeComplete() {
         for (OutputItem item : items) {
-            boolean waits = item.kind() == OutputItem.Kind.FUNCTION_CALL && Json.parseLenient(item.arguments()) == null;
-            if (item.isOpen() && !waits) {
+            if (item.isOpen()
+                    && (item.kind() != OutputItem.Kind.FUNCTION_CALL || Json.parseLenient(item.arguments()) != null)) {
                 close(item, OutputItem.Status.COMPLETED);
             }
         }

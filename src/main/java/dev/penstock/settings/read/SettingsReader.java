@@ -12,6 +12,7 @@ import dev.penstock.wire.document.JobDocument;
 import dev.penstock.wire.record.GroupNames;
 import io.quarkus.runtime.configuration.ConfigurationException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
@@ -22,6 +23,9 @@ import java.util.Optional;
 
 /** Turns the keys into {@link Settings}, and lists every mistake with its key. */
 public final class SettingsReader {
+    /** Until then, the reader of the webhook topic finds the state of a job in the ledger. */
+    private static final Duration LEAST_WITH_WEBHOOKS = Duration.ofHours(12);
+
     private final Mistakes mistakes = new Mistakes();
     private final FreeForm freeForm;
 
@@ -238,6 +242,9 @@ public final class SettingsReader {
             mistakes.mistake("ledger.kind", "'%s' is none of sqlite, postgresql, none".formatted(given));
         }
         mistakes.positive("ledger.retention", config.ledger().retention());
+        if (!config.webhooks().isEmpty() && config.ledger().retention().compareTo(LEAST_WITH_WEBHOOKS) < 0) {
+            mistakes.mistake("ledger.retention", "must be at least 12h with webhooks: their posts look the job up");
+        }
         if (kind.equals(Optional.of(Settings.LedgerKind.POSTGRESQL))
                 && !config.ledger().url().orElse("").startsWith("jdbc:postgresql:")) {
             mistakes.mistake("ledger.url", "must be set for postgresql, as jdbc:postgresql://host:5432/database");
