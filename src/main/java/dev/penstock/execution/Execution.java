@@ -56,7 +56,6 @@ public final class Execution {
     private @Nullable Long queuedMillis;
     /** The failure of the last attempt; null if there is none. */
     private @Nullable JobFailure last;
-
     /** Whether the last attempt gave its slot to another job, and no node failed. */
     private boolean preempted;
 
@@ -221,7 +220,6 @@ public final class Execution {
             if (!preempted) {
                 context.meters().follows(node, continued != null, last);
             }
-            // another job needed the slot, and no node failed
             preempted = false;
             Instant now = now();
             if (limits.firstStarted() == null
