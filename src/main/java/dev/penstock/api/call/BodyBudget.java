@@ -1,5 +1,6 @@
 package dev.penstock.api.call;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.api.connection.CallEnd;
 import dev.penstock.job.JobFailure;
 import dev.penstock.settings.Settings;
@@ -29,6 +30,9 @@ import org.jspecify.annotations.Nullable;
 public final class BodyBudget {
     private static final int FIRST = 1_000;
     private static final int HEAP_SHARE = 8;
+    /** The memory of one parsed value, as a tree and as maps and lists, without its text. */
+    private static final long VALUE = 128;
+
     private static final String SHARE = BodyBudget.class.getName();
 
     private final AtomicLong taken = new AtomicLong();
@@ -116,6 +120,24 @@ public final class BodyBudget {
         }
     }
 
+    /**
+     * Adds the memory of a parsed body to the share of a call that keeps it until its end. Many small values take more
+     * memory than their bytes. Throws an {@link ApiException} if there is no memory.
+     */
+    public static void keep(RoutingContext call, JsonNode body) {
+        if (call.get(SHARE) instanceof Share share) {
+            share.take(VALUE * values(body));
+        }
+    }
+
+    static long values(JsonNode body) {
+        long values = 1;
+        for (JsonNode child : body) {
+            values += values(child);
+        }
+        return values;
+    }
+
     /** Returns the share of a call. The share holds no memory yet. */
     Share share(boolean lines) {
         return new Share(lines);
@@ -163,7 +185,10 @@ public final class BodyBudget {
                                         most,
                                         lines ? "quarkus.http.limits.max-body-size" : "penstock.kafka.max-record")));
             }
-            long more = Math.min(size, largestJob) - held.get();
+            take(Math.min(size, largestJob) - held.get());
+        }
+
+        void take(long more) {
             if (more <= 0) {
                 return;
             }

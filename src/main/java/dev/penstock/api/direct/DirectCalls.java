@@ -3,6 +3,7 @@ package dev.penstock.api.direct;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.penstock.api.call.AnswerBudget;
 import dev.penstock.api.call.ApiException;
+import dev.penstock.api.call.BodyBudget;
 import dev.penstock.api.call.ErrorAnswers;
 import dev.penstock.api.call.StreamPlaces;
 import dev.penstock.api.connection.CallEnd;
@@ -80,6 +81,7 @@ public class DirectCalls {
         JobId id = JobId.fresh(now, random);
         Asked asked = new Asked(call, format, requestId(call, id));
         try {
+            BodyBudget.keep(call, body);
             return switch (CallDocument.parse(body, call.request().headers()::getAll, id, now, defaults)) {
                 case JobDocument.Parsed.Refused refused -> error(asked, null, refused.failure());
                 case JobDocument.Parsed.Valid(PromptJob given) -> {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.penstock.api.connection.Calls;
 import dev.penstock.job.JobFailure;
+import dev.penstock.wire.Json;
 import io.quarkus.vertx.http.runtime.ResumingRequestWrapper;
 import io.vertx.core.Vertx;
 import io.vertx.core.http.HttpServer;
@@ -185,6 +186,19 @@ class BodyBudgetTest {
         assertThatThrownBy(() -> budget.share(false).announced(Integer.toString(SIZE + 1)))
                 .isInstanceOf(ApiException.class)
                 .hasMessageContaining("penstock.kafka.max-record");
+    }
+
+    @Test
+    void a_parsed_body_that_is_kept_counts_by_its_values() throws Exception {
+        assertThat(BodyBudget.values(
+                        Json.parseStrict("{\"a\":[[],[],{\"b\":1}],\"c\":\"text\"}".getBytes(StandardCharsets.UTF_8))))
+                .isEqualTo(7);
+        BodyBudget.Share share = budget.share(false);
+        share.take(SIZE);
+
+        assertThatThrownBy(() -> budget.share(false).take(1)).isInstanceOf(ApiException.class);
+        share.giveBack();
+        budget.share(false).take(1);
     }
 
     @Test
