@@ -32,7 +32,7 @@ build: ## Builds the jar, target/quarkus-app/quarkus-run.jar, and the test class
 RERUN = $(if $(RERUNS),-Dsurefire.rerunFailingTestsCount=$(RERUNS) -Dfailsafe.rerunFailingTestsCount=$(RERUNS))
 
 # JAR_TESTS run the service from the jar; OWN_TESTS start no service. test-native runs all tests that start the service
-JAR_TESTS := ApiIT,BackendsIT,ClientIT,ContinuedTextIT,CrashIT,LimitsIT,LlamaServerIT,NodesIT,SlotsIT,StartedProgramsIT,SdksIT
+JAR_TESTS := ApiIT,ContinuedTextIT,CrashIT,DirectCallsIT,LlamaServerIT,SdksIT,StartedProgramsIT
 OWN_TESTS := KilledProjectorIT,LlamaCliIT,LlamaServerBackendsIT,LlamaServerProcessIT,ProjectionPropertyIT,QueryPlansIT
 
 test: ## Runs the unit tests and the most important integration tests, with a real broker, a llama-server and a scripted model server
