@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import dev.penstock.job.EventMark;
+import dev.penstock.testkit.Conditions;
 import dev.penstock.testkit.JobSender;
 import dev.penstock.testkit.Metrics;
 import dev.penstock.testkit.ReplyLog;
@@ -106,6 +107,8 @@ class ResultsIT extends ApiRig {
         String document = job("shown", 9, 1);
 
         Rest.Reply posted = Rest.post(penstock.url(), "/v1/jobs", JSON, document, "Prefer", "wait=30");
+        // the ledger may be behind the reply topic
+        Conditions.await(() -> Rest.get(penstock.url(), "/v1/jobs/shown").body().contains("\"finished_at\":\""));
         Rest.Reply got = Rest.get(penstock.url(), "/v1/jobs/shown");
         Rest.Reply list = Rest.get(penstock.url(), "/v1/jobs?code=invalid_result&limit=100");
 
