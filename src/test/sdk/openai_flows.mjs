@@ -65,6 +65,17 @@ async function models() {
   assert.ok(ids.includes("sse"));
 }
 
+async function responseInBackground() {
+  let answer = await client.responses.create({ model: "sse", input: "count", background: true });
+  while (["queued", "in_progress"].includes(answer.status)) answer = await client.responses.retrieve(answer.id);
+  assert.equal(answer.output_text, "one two three");
+  const numbers = [];
+  for await (const event of await client.responses.retrieve(answer.id, { stream: true, starting_after: 2 })) {
+    numbers.push(event.sequence_number);
+  }
+  assert.equal(numbers[0], 3);
+}
+
 async function abort() {
   const stream = await client.chat.completions.create({ model: "sse", messages: ask("slow"), stream: true });
   let chunks = 0;
@@ -88,4 +99,4 @@ async function errors() {
   await assert.rejects(call("sse", "fails"), (e) => e instanceof OpenAI.InternalServerError && e.status === 502);
 }
 
-await run(chat, chatStream, toolsStream, structuredOutput, embeddings, models, abort, nodeDies, errors);
+await run(chat, chatStream, toolsStream, structuredOutput, embeddings, models, responseInBackground, abort, nodeDies, errors);

@@ -115,6 +115,50 @@ def models():
     expect(client.models.retrieve("sse").id, "sse")
 
 
+def response():
+    answer = client.responses.create(model="sse", input="count")
+    expect((answer.status, answer.output_text), ("completed", "one two three"))
+    expect(answer.usage.output_tokens, 3)
+
+
+def response_stream():
+    with client.responses.stream(model="sse", input="count") as stream:
+        numbers = [event.sequence_number for event in stream]
+        expect(numbers, list(range(len(numbers))))
+        expect(stream.get_final_response().output_text, "one two three")
+
+
+def response_with_tools():
+    tool = {"type": "function", "strict": False, **WEATHER["function"]}
+    call = client.responses.create(model="sse", input="tools", tools=[tool]).output[-1]
+    expect((call.type, call.call_id, call.name, call.arguments), ("function_call", "call_1", "weather", '{"city":"Oslo"}'))
+
+
+def ended(response):
+    while response.status in ("queued", "in_progress"):
+        response = client.responses.retrieve(response.id)
+    return response
+
+
+def response_in_background():
+    answer = ended(client.responses.create(model="sse", input="count", background=True))
+    expect((answer.status, answer.output_text), ("completed", "one two three"))
+    events = list(client.responses.retrieve(answer.id, stream=True))
+    half = events[len(events) // 2].sequence_number
+    rest = client.responses.retrieve(answer.id, stream=True, starting_after=half)
+    expect([event.sequence_number for event in rest], [e.sequence_number for e in events if e.sequence_number > half])
+    after = client.responses.create(model="sse", input="count", previous_response_id=answer.id)
+    expect(after.output_text, "one two three")
+    client.responses.delete(answer.id)
+    error(NotFoundError, "not_found", lambda: client.responses.retrieve(answer.id))
+
+
+def response_cancelled():
+    begun = client.responses.create(model="sse", input="slow", background=True)
+    client.responses.cancel(begun.id)
+    expect(ended(client.responses.retrieve(begun.id)).status, "cancelled")
+
+
 def abort():
     stream = client.chat.completions.create(model="sse", messages=ask("slow"), stream=True)
     for _, _ in zip(range(3), stream):
@@ -176,6 +220,11 @@ run(
     completion_stream,
     embeddings,
     models,
+    response,
+    response_stream,
+    response_with_tools,
+    response_in_background,
+    response_cancelled,
     abort,
     node_dies,
     errors,
